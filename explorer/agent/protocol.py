@@ -1,0 +1,159 @@
+"""The protocol between the explorer and the agent, version 1: the frames, the messages, their limits.
+
+Both sides speak it over any byte stream (a pipe, a virtio port, later ssh). A **frame** is::
+
+    u32 length of the JSON text   (big endian)
+    u32 length of the blob
+    JSON text (UTF-8, one object)
+    blob (raw bytes, may be empty)
+
+Every object has ``op``. A request carries ``id``; its answers carry the same ``id``. A request that fails is answered by
+``{"op": "error", "id", "code", "message", "hint"}`` (codes: ``Code``). Only the agent sends blobs.
+
+**Explorer to agent**
+
+========== ====================================================== ===========================================
+op         members                                                answer
+========== ====================================================== ===========================================
+fact       ``id, name, compress``                                 ``fact`` chunks ``{id, encoding, last}`` + blob
+arm        ``id, probe`` (see below)                              ``armed {id, probe, event, definition}``
+disarm     ``id, probe``                                          ``disarmed {id, probe, counters}``
+focus      ``id, pids`` (with descendants; empty: everybody)      ``focused {id}``
+credit     ``rows`` (added to what is left)                       none
+clean      ``id``                                                 ``cleaned {id, removed, failed}``
+quit       ``id``                                                 ``bye {id, left}``, then the end of the stream
+========== ====================================================== ===========================================
+
+A fact is sent in chunks of up to ``CHUNK`` bytes; ``encoding`` is ``raw`` or ``zlib`` (one zlib stream over all chunks).
+Names: see ``explorer.agent.facts``.
+
+A **probe** to arm is data, never text for the kernel; the agent validates each part and writes the definition itself::
+
+    {"symbol": "do_sys_openat2", "module": "", "offset": 0,  (or "address": 18446744071590000000 in place of the three)
+     "kind": "entry" | "return",
+     "values": [{"register": "di", "dereference": [], "type": "s32"},
+                {"register": "si", "dereference": [0], "type": "string"},
+                {"stack": 1, "dereference": [], "type": "u64"},
+                {"return": true, "dereference": [], "type": "s64"}],
+     "registers": true,    all general registers of this architecture with every event
+     "maxactive": 0}       return probes: 0 leaves the choice to the kernel
+
+``dereference`` is a list of byte offsets followed in turn: ``[8, 0]`` reads ``*(*(register + 8) + 0)``.
+Types: ``u8 u16 u32 u64 s8 s16 s32 s64 string ustring``.
+
+**Agent to explorer, unasked**
+
+* ``hello``, once, first: ``{version, pid, euid, python, kernel: {release, version, machine, hostname, cpus, boot_id},
+  probing: {can, code, cause, hint}, tracefs: path or null, features: {name: bool}, registers: [names],
+  leftovers: [groups of dead sessions]}``. ``probing.can`` false comes with the cause in words.
+* ``batch``, at most 20 a second and only when something changed: ``{counters: {probe: COUNTERS}, lost, rows: [ROW]}``.
+  COUNTERS is ``[hits, missed, lost, filtered, not_shown]``, totals since the probe was armed; ``lost`` is the total of
+  events overwritten in the buffers; each ROW costs the explorer one credit.
+  ROW is ``[probe, t, cpu, tid, pid, comm, context, values, registers]``: ``t`` nanoseconds of CLOCK_MONOTONIC;
+  ``pid`` the process, or null when it was gone before it could be asked; ``context`` one of ``task softirq irq nmi``;
+  ``values`` in the order of the probe's definition, integers as JSON numbers already signed, strings with invalid UTF-8
+  as lone surrogates, a read that faulted as null; ``registers`` in the order of ``hello.registers``, unsigned, or null.
+* ``problem {message, hint}``: something went wrong that no request asked for.
+
+The agent never trusts its peer: a frame over ``MAX_REQUEST``, a blob, broken JSON or an unknown op ends the session
+(everything is disarmed); a request with wrong members gets an ``error``. Standard library only, Python 3.9.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+import struct
+from typing import Any, Dict, Iterator, List, Optional, Tuple
+
+VERSION = 1
+CHUNK = 256 * 1024
+MAX_REQUEST = 256 * 1024
+"""Largest JSON text that the agent accepts, in bytes."""
+MAX_ANSWER = 16 * 1024 * 1024
+"""Largest frame that the explorer accepts, in bytes."""
+
+_HEADER = struct.Struct("!II")
+
+Message = Dict[str, Any]
+
+
+class Code(str, enum.Enum):
+    """Why a request failed, for programs; ``message`` and ``hint`` are for people."""
+
+    BAD_REQUEST = "bad request"
+    NOT_PERMITTED = "not permitted"
+    KERNEL_CANNOT = "kernel cannot"
+    NO_SUCH_FACT = "no such fact"
+    UNKNOWN_SYMBOL = "unknown symbol"
+    NOT_UNIQUE = "not unique"
+    NOT_A_BOUNDARY = "not an instruction boundary"
+    REFUSED = "refused by the kernel"
+    FAILED = "failed"
+
+
+class ProtocolError(Exception):
+    """The peer sent something that is not this protocol; the stream cannot be used any more."""
+
+
+def encode(message: Message, blob: bytes = b"") -> bytes:
+    """One frame."""
+    text = json.dumps(message, separators=(",", ":")).encode("ascii")
+    return _HEADER.pack(len(text), len(blob)) + text + blob
+
+
+class Decoder:
+    """Turns a byte stream, in whatever pieces it arrives, into messages.
+
+    Args:
+        limit: Largest JSON text accepted, in bytes.
+        blob_limit: Largest blob accepted, in bytes.
+    """
+
+    def __init__(self, limit: int, blob_limit: int) -> None:
+        self._limit = limit
+        self._blob_limit = blob_limit
+        self._pending = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[Tuple[Message, bytes]]:
+        """Take bytes, yield the messages that they complete.
+
+        Raises:
+            ProtocolError: A frame is too large, or its text is not a JSON object with a string ``op``.
+        """
+        pending = self._pending
+        pending += data
+        while len(pending) >= _HEADER.size:
+            text_length, blob_length = _HEADER.unpack_from(pending)
+            if text_length > self._limit or blob_length > self._blob_limit:
+                raise ProtocolError(f"a frame of {text_length} + {blob_length} bytes is over the limit")
+            end = _HEADER.size + text_length + blob_length
+            if len(pending) < end:
+                return
+            text = bytes(pending[_HEADER.size : _HEADER.size + text_length])
+            blob = bytes(pending[_HEADER.size + text_length : end])
+            del pending[:end]
+            yield _parse(text), blob
+
+    @property
+    def partial(self) -> bool:
+        """Whether the stream stopped inside a frame."""
+        return bool(self._pending)
+
+
+def _parse(text: bytes) -> Message:
+    try:
+        message = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ProtocolError(f"a frame holds no JSON: {error}") from None
+    if not isinstance(message, dict) or not isinstance(message.get("op"), str):
+        raise ProtocolError("a frame holds no message")
+    return message
+
+
+def error(request: Optional[int], code: Code, message: str, hint: str = "") -> Message:
+    """The answer to a request that failed."""
+    return {"op": "error", "id": request, "code": code.value, "message": message, "hint": hint}
+
+
+COUNTER_NAMES: List[str] = ["hits", "missed", "lost", "filtered", "not_shown"]

@@ -1,0 +1,99 @@
+"""Where a value lives at the moment a probe fires: a register, a stack slot, several registers, or not known.
+
+Register names are those of tracefs fetch arguments (``di``, ``x0``, ``gpr3``): see Documentation/trace/kprobetrace.rst.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Register:
+    """The low ``size`` bytes of one register; ``pt_regs_offset`` is its place in the saved registers, in bytes."""
+
+    register: str
+    pt_regs_offset: int | None
+    size: int
+
+    def text(self) -> str:
+        """Short words for a table cell."""
+        return self.register
+
+    def to_json(self) -> dict[str, Any]:
+        """The shape of ``show --json``."""
+        return {
+            "kind": "register", "register": self.register, "pt_regs_offset": self.pt_regs_offset, "size": self.size,
+        }  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Registers:
+    """A value spread over several registers, lowest bytes first."""
+
+    registers: tuple[str, ...]
+    pt_regs_offsets: tuple[int | None, ...]
+    size: int
+
+    def text(self) -> str:
+        """Short words for a table cell."""
+        return ":".join(self.registers)
+
+    def to_json(self) -> dict[str, Any]:
+        """The shape of ``show --json``."""
+        return {
+            "kind": "registers", "registers": list(self.registers),
+            "pt_regs_offsets": list(self.pt_regs_offsets), "size": self.size,
+        }  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Stack:
+    """On the stack: ``slot`` is N of ``$stackN``, ``sp_offset`` the distance in bytes from the stack pointer at entry."""
+
+    slot: int
+    sp_offset: int
+    size: int
+
+    def text(self) -> str:
+        """Short words for a table cell."""
+        return f"sp+{self.sp_offset:#x}"
+
+    def to_json(self) -> dict[str, Any]:
+        """The shape of ``show --json``."""
+        return {"kind": "stack", "slot": self.slot, "sp_offset": self.sp_offset, "size": self.size}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Reference:
+    """By reference: ``pointer`` holds the address of the value, which is ``size`` bytes long."""
+
+    pointer: Register | Stack
+    size: int
+
+    def text(self) -> str:
+        """Short words for a table cell."""
+        return f"*{self.pointer.text()}"
+
+    def to_json(self) -> dict[str, Any]:
+        """The shape of ``show --json``."""
+        return {"kind": "reference", "pointer": self.pointer.to_json(), "size": self.size}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Unknown:
+    """It cannot be told; ``cause`` says why in words for the user."""
+
+    cause: str
+
+    def text(self) -> str:
+        """Short words for a table cell."""
+        return "unknown"
+
+    def to_json(self) -> dict[str, Any]:
+        """The shape of ``show --json``."""
+        return {"kind": "unknown", "cause": self.cause}
+
+
+Location = Register | Registers | Stack | Reference | Unknown
