@@ -1,0 +1,231 @@
+"""The explorer's end of the protocol: requests awaited, pushed messages handed on."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import itertools
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+from explorer.agent import protocol
+from explorer.errors import AgentError, TargetLostError
+from symbols.errors import Category, KexploreError
+
+HELLO_TIMEOUT = 30.0
+"""Seconds; an emulated guest needs a few to start its Python."""
+
+_CATEGORIES = {
+    protocol.Code.NOT_PERMITTED.value: Category.NOT_PERMITTED,
+    protocol.Code.KERNEL_CANNOT.value: Category.KERNEL_CANNOT,
+    protocol.Code.REFUSED.value: Category.KERNEL_CANNOT,
+    protocol.Code.NOT_A_BOUNDARY.value: Category.FAILED,
+}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Hello:
+    """What the agent says of itself and its kernel.
+
+    Attributes:
+        can_probe: Whether probes can be armed there.
+        cause: Why not, in words; "" when they can.
+        hint: What to do about it.
+        registers: Names of the registers that come with each event, in order.
+        leftovers: Groups that dead sessions left armed.
+    """
+
+    pid: int
+    euid: int
+    release: str
+    version: str
+    machine: str
+    hostname: str
+    cpus: int
+    can_probe: bool
+    code: str
+    cause: str
+    hint: str
+    features: dict[str, bool]
+    registers: tuple[str, ...]
+    leftovers: tuple[str, ...]
+
+    @classmethod
+    def from_message(cls, message: protocol.Message) -> Hello:
+        """Read the agent's first message.
+
+        Raises:
+            AgentError: It speaks another version of the protocol, or no protocol at all.
+        """
+        if message.get("op") != "hello":
+            raise AgentError(f"the agent began with {message.get('op')!r}")
+        if message.get("version") != protocol.VERSION:
+            raise AgentError(
+                f"the agent speaks protocol {message.get('version')}, this explorer {protocol.VERSION}",
+                "run the same kexplore on both sides",
+            )
+        try:
+            kernel, probing = message["kernel"], message["probing"]
+            return cls(
+                pid=message["pid"], euid=message["euid"], release=kernel["release"], version=kernel["version"],
+                machine=kernel["machine"], hostname=kernel["hostname"], cpus=kernel["cpus"],
+                can_probe=bool(probing["can"]), code=probing["code"] or "", cause=probing["cause"] or "",
+                hint=probing["hint"] or "", features=dict(message["features"]), registers=tuple(message["registers"]),
+                leftovers=tuple(message["leftovers"]),
+            )  # fmt: skip
+        except (KeyError, TypeError) as error:
+            raise AgentError(f"the agent's hello lacks {error}") from None
+
+    def refusal(self) -> KexploreError | None:
+        """Why nothing can be armed there, as an error; None when probes can."""
+        if self.can_probe:
+            return None
+        return KexploreError(self.cause, self.hint, _CATEGORIES.get(self.code, Category.KERNEL_CANNOT))
+
+
+Listener = Callable[[protocol.Message], None]
+
+
+class AgentClient:
+    """A conversation with one agent.
+
+    Args:
+        reader: Bytes from the agent.
+        writer: Bytes to it.
+        listener: Called with each ``batch`` and ``problem``, and with ``{"op": "lost", "message"}`` when the stream ends
+            before ``close``.
+    """
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, listener: Listener) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._listener = listener
+        self._numbers = itertools.count(1)
+        self._answers: dict[int, asyncio.Future[protocol.Message]] = {}
+        self._chunks: dict[int, list[tuple[str, bytes]]] = {}
+        self._hello: asyncio.Future[Hello] = asyncio.get_running_loop().create_future()
+        self._closing = False
+        self._lost: TargetLostError | None = None
+        self._pump = asyncio.create_task(self._read(), name="agent stream")
+
+    async def hello(self) -> Hello:
+        """The agent's first message.
+
+        Raises:
+            AgentError: It does not answer, or is another version.
+        """
+        try:
+            return await asyncio.wait_for(asyncio.shield(self._hello), HELLO_TIMEOUT)
+        except TimeoutError:
+            raise AgentError(f"the agent did not answer within {HELLO_TIMEOUT:.0f} s") from None
+
+    async def request(self, op: str, **members: Any) -> protocol.Message:
+        """Send one request and wait for its answer.
+
+        Raises:
+            AgentError: The agent refused it; message and hint are the agent's.
+            TargetLostError: The stream ended.
+        """
+        if self._lost is not None:
+            raise self._lost
+        number = next(self._numbers)
+        answer: asyncio.Future[protocol.Message] = asyncio.get_running_loop().create_future()
+        self._answers[number] = answer
+        try:
+            await self._send({"op": op, "id": number, **members})
+            return await answer
+        finally:
+            self._answers.pop(number, None)
+            self._chunks.pop(number, None)
+
+    async def fact(self, name: str, *, compress: bool = False) -> bytes:
+        """A named fact, whole.
+
+        Raises:
+            AgentError: The kernel does not have it or does not show it.
+        """
+        answer = await self.request("fact", name=name, compress=compress)
+        data = b"".join(blob for blob in answer["blobs"])
+        return await asyncio.to_thread(zlib.decompress, data) if answer["encoding"] == "zlib" else data
+
+    async def credit(self, rows: int) -> None:
+        """Allow the agent to send this many more rows."""
+        if self._lost is None:
+            await self._send({"op": "credit", "rows": rows})
+
+    async def close(self, patience: float = 10.0) -> list[str]:
+        """Tell the agent to disarm and end, and wait for it.
+
+        Returns:
+            What the agent could not remove; empty when all is clean.
+        """
+        left: list[str] = []
+        if self._lost is None:
+            self._closing = True
+            with contextlib.suppress(AgentError, TimeoutError):
+                answer = await asyncio.wait_for(self.request("quit"), patience)
+                left = list(answer.get("left", []))
+        self._closing = True
+        self._writer.close()
+        with contextlib.suppress(TimeoutError, asyncio.CancelledError):
+            await asyncio.wait_for(self._pump, patience)
+        return left
+
+    async def _send(self, message: protocol.Message) -> None:
+        try:
+            self._writer.write(protocol.encode(message))
+            await self._writer.drain()
+        except (ConnectionError, RuntimeError) as error:
+            raise TargetLostError(f"the agent is gone: {error}") from None
+
+    async def _read(self) -> None:
+        decoder = protocol.Decoder(protocol.MAX_ANSWER, protocol.MAX_ANSWER)
+        cause = "its stream ended"
+        try:
+            while data := await self._reader.read(1 << 20):
+                for message, blob in decoder.feed(data):
+                    self._dispatch(message, blob)
+        except (protocol.ProtocolError, ConnectionError) as error:
+            cause = str(error)
+        except AgentError as error:
+            cause = error.message
+            if not self._hello.done():
+                self._hello.set_exception(error)
+        self._end(cause)
+
+    def _end(self, cause: str) -> None:
+        self._lost = TargetLostError(f"the agent is gone: {cause}")
+        if not self._hello.done():
+            self._hello.set_exception(self._lost)
+            self._hello.exception()
+        for answer in self._answers.values():
+            if not answer.done():
+                answer.set_exception(self._lost)
+        if not self._closing:
+            self._listener({"op": "lost", "message": self._lost.message})
+
+    def _dispatch(self, message: protocol.Message, blob: bytes) -> None:
+        if not self._hello.done():
+            self._hello.set_result(Hello.from_message(message))
+            return
+        number = message.get("id")
+        if number is None:
+            self._listener(message)
+            return
+        answer = self._answers.get(number)
+        if answer is None or answer.done():
+            return
+        if message["op"] == "error":
+            category = _CATEGORIES.get(message.get("code", ""), Category.FAILED)
+            error = AgentError(message.get("message", ""), message.get("hint", ""), category)
+            error.code = message.get("code", "")
+            answer.set_exception(error)
+        elif message["op"] == "fact":
+            chunks = self._chunks.setdefault(number, [])
+            chunks.append((message["encoding"], blob))
+            if message["last"]:
+                answer.set_result({**message, "blobs": [chunk for _, chunk in chunks]})
+        else:
+            answer.set_result(message)

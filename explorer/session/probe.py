@@ -1,0 +1,141 @@
+"""A probe that a session has armed or tried to arm: what it reads at each hit, how it stands, what it counted."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from typing import Any
+
+from explorer.session.probe_spec import ProbeKind, ProbeSpec
+from symbols.c_types import CType, TypeKind
+from symbols.errors import KexploreError
+from symbols.location import Reference, Register, Registers, Stack
+from symbols.prototype import Prototype, Trust
+
+
+class ProbeState(enum.Enum):
+    """Where a probe is in its life."""
+
+    ARMING = "arming"
+    ARMED = "armed"
+    DISARMING = "disarming"
+    DISARMED = "disarmed"
+    FAILED = "failed"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Counters:
+    """Exact totals since a probe was armed. hits = shown + not_shown + lost + filtered."""
+
+    hits: int = 0
+    missed: int = 0
+    lost: int = 0
+    filtered: int = 0
+    not_shown: int = 0
+
+    def to_json(self) -> dict[str, int]:
+        """One member of the summary line of ``trace --json``."""
+        return dataclasses.asdict(self)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Field:
+    """One named value of a probe's events.
+
+    Attributes:
+        name: The parameter's name, ``argN`` where it has none, or ``return``.
+        type: Its C type.
+        reads: How many raw values of an event belong to it: 1, or more for a value in several registers.
+        string_at: Which of them (counted from the field's first) is the text it points to, or None.
+        cause: Why it cannot be read; then ``reads`` is 0.
+    """
+
+    name: str
+    type: CType
+    reads: int
+    string_at: int | None = None
+    cause: str = ""
+
+
+@dataclasses.dataclass(slots=True)
+class Probe:
+    """One probe of a session. Changed by the session only; everybody else reads.
+
+    Attributes:
+        rate: Hits per second over the last second or so.
+        error: Why it could not be armed, when ``state`` is FAILED.
+        number: The agent's number for it; None while it is not armed.
+    """
+
+    spec: ProbeSpec
+    prototype: Prototype | None
+    fields: tuple[Field, ...]
+    state: ProbeState = ProbeState.ARMING
+    counters: Counters = Counters()
+    rate: float = 0.0
+    number: int | None = None
+    error: KexploreError | None = None
+
+
+def plan_reads(spec: ProbeSpec, prototype: Prototype | None) -> tuple[tuple[Field, ...], list[dict[str, Any]]]:
+    """What to read at each hit: the fields, and the ``values`` member of the protocol's probe.
+
+    Offset probes read nothing by name: arguments have left their registers by then.
+    """
+    fields: list[Field] = []
+    values: list[dict[str, Any]] = []
+    if spec.kind is ProbeKind.RETURN:
+        if prototype is None or prototype.trust is Trust.NONE:
+            raw = CType("unsigned long", TypeKind.UNSIGNED, 8)
+            fields.append(Field("return", raw, 1))
+            values.append({"return": True, "dereference": [], "type": "u64"})
+        elif prototype.return_type.kind is not TypeKind.VOID:
+            field, reads = _plan_return(prototype)
+            fields.append(field)
+            values.extend(reads)
+    elif prototype is not None and not spec.offset:
+        for position, parameter in enumerate(prototype.parameters, start=1):
+            name = parameter.name or f"arg{position}"
+            field, reads = _plan_value(name, parameter.type, parameter.location)
+            fields.append(field)
+            values.extend(reads)
+    return tuple(fields), values
+
+
+def _plan_return(prototype: Prototype) -> tuple[Field, list[dict[str, Any]]]:
+    location = prototype.return_location
+    if isinstance(location, Register):
+        return _typed("return", prototype.return_type, {"return": True})
+    if location is None:
+        return Field("return", prototype.return_type, 0, cause="returns nothing"), []
+    return _plan_value("return", prototype.return_type, location)
+
+
+def _plan_value(name: str, c_type: CType, location: object) -> tuple[Field, list[dict[str, Any]]]:
+    match location:
+        case Register(register=register):
+            return _typed(name, c_type, {"register": register})
+        case Stack(slot=slot, size=size) if size <= 8:
+            return _typed(name, c_type, {"stack": slot})
+        case Stack(slot=slot, size=size):
+            words = range(slot, slot + (size + 7) // 8)
+            return Field(name, c_type, len(words)), [{"stack": n, "dereference": [], "type": "u64"} for n in words]
+        case Registers(registers=registers):
+            reads = [{"register": r, "dereference": [], "type": "u64"} for r in registers]
+            return Field(name, c_type, len(reads)), reads
+        case Reference(pointer=pointer):
+            base = {"register": pointer.register} if isinstance(pointer, Register) else {"stack": pointer.slot}
+            return Field(name, c_type, 1), [{**base, "dereference": [], "type": "u64"}]
+        case _:
+            return Field(name, c_type, 0, cause=getattr(location, "cause", "location not known")), []
+
+
+def _typed(name: str, c_type: CType, source: dict[str, Any]) -> tuple[Field, list[dict[str, Any]]]:
+    """One value cut to its type, and the text behind it when it is a ``char *``."""
+    signed = c_type.kind in (TypeKind.SIGNED, TypeKind.ENUM)
+    size = c_type.size if c_type.size in (1, 2, 4, 8) else 8
+    reads = [{**source, "dereference": [], "type": f"{'s' if signed else 'u'}{size * 8}"}]
+    if not c_type.is_string:
+        return Field(name, c_type, 1), reads
+    reads.append({**source, "dereference": [0], "type": "string"})
+    return Field(name, c_type, 2, string_at=1), reads

@@ -1,0 +1,352 @@
+"""A session: one kernel being looked at, with its catalog, its probes and its journal.
+
+Nothing here knows of a screen: whoever shows a session subscribes and is told what changed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import enum
+import time
+from collections.abc import Callable
+from typing import Any
+
+from explorer.agent.protocol import Message
+from explorer.errors import AgentError
+from explorer.session.agent_client import AgentClient, Hello
+from explorer.session.events import Event, Journal
+from explorer.session.loading import Loading, Stage, load
+from explorer.session.probe import Counters, Probe, ProbeState, plan_reads
+from explorer.session.probe_spec import ProbeKind, ProbeSpec
+from explorer.session.target import Progress, Target
+from explorer.session.values import FOUR_LEVEL, AddressSpace, Value, address_space, describe
+from symbols.catalog import Catalog, Symbol
+from symbols.errors import Category, KexploreError, UnknownSymbolError
+from symbols.search import SearchIndex
+
+ROWS_OUTSTANDING = 500
+"""How many rows the agent may send before the explorer has taken some: what a screen can use of one tick."""
+
+
+class Change(enum.Enum):
+    """What a subscriber is told."""
+
+    CATALOG = "names can be listed"
+    SEARCH = "the search index is complete"
+    LISTS = "verdicts are known"
+    PROTOTYPES = "prototypes are known"
+    PROBES = "a probe's state or counters changed"
+    EVENTS = "the journal grew"
+    PROBLEM = "something went wrong that nobody asked for"
+    LOST = "the agent is gone"
+
+
+Subscriber = Callable[[Change], None]
+
+
+@dataclasses.dataclass(slots=True)
+class _Rate:
+    """Hits per second over about a second."""
+
+    since: float
+    hits: int
+
+
+class Session:
+    """One kernel, from its agent's hello to its farewell.
+
+    Args:
+        target: The kernel.
+        capacity: How many events the journal keeps.
+        rows_outstanding: How many rows the agent may be ahead.
+
+    Attributes:
+        hello: What the agent said of itself; set by ``open``.
+        catalog: All symbols; None until ``Change.CATALOG``.
+        search: The index over ``catalog``; None until ``Change.SEARCH``.
+        loading: What has been loaded, and what could not be and why.
+        probes: All probes armed, being armed, or refused, by spec, oldest first.
+        journal: The newest events.
+        lost: Events overwritten in the kernel's buffers, over all probes.
+        problems: What went wrong unasked, newest last: (message, hint).
+    """
+
+    def __init__(self, target: Target, *, capacity: int = 20_000, rows_outstanding: int = ROWS_OUTSTANDING) -> None:
+        self.target = target
+        self.hello: Hello | None = None
+        self.catalog: Catalog | None = None
+        self.search: SearchIndex | None = None
+        self.loading = Loading()
+        self.probes: dict[ProbeSpec, Probe] = {}
+        self.journal = Journal(capacity)
+        self.lost = 0
+        self.problems: list[tuple[str, str]] = []
+        self.space: AddressSpace = FOUR_LEVEL
+        self._rows_outstanding = rows_outstanding
+        self._client: AgentClient | None = None
+        self._subscribers: list[Subscriber] = []
+        self._by_number: dict[int, Probe] = {}
+        self._rates: dict[int, _Rate] = {}
+        self._locks: dict[ProbeSpec, asyncio.Lock] = {}
+
+    def subscribe(self, subscriber: Subscriber) -> None:
+        """Be told of changes, on the event loop."""
+        self._subscribers.append(subscriber)
+
+    def unsubscribe(self, subscriber: Subscriber) -> None:
+        """Be told no more."""
+        self._subscribers.remove(subscriber)
+
+    async def open(self, progress: Progress = lambda line: None) -> Hello:
+        """Reach the agent.
+
+        Raises:
+            KexploreError: It cannot be reached.
+        """
+        self._client = await self.target.connect(self._heard, progress)
+        self.hello = await self._client.hello()
+        await self._client.credit(self._rows_outstanding)
+        return self.hello
+
+    async def load(self) -> None:
+        """Load names, lists, BTF and the search index, each told to subscribers as it arrives.
+
+        What a kernel does not have or does not show is kept in ``loading.failures``; only the list of names is needed.
+
+        Raises:
+            KexploreError: The list of names cannot be had.
+        """
+        async for stage in load(self._connected(), self.loading):
+            if stage is Stage.NAMES:
+                self.catalog = self.loading.catalog
+                self._tell(Change.CATALOG)
+            elif stage is Stage.SEARCH:
+                self.search = self.loading.search
+                self._tell(Change.SEARCH)
+            elif stage is Stage.LISTS:
+                self._tell(Change.LISTS)
+            elif stage is Stage.PROTOTYPES:
+                self.space = address_space(self._hello().machine, self.loading.cpu_flags)
+                self._tell(Change.PROTOTYPES)
+
+    async def arm(self, spec: ProbeSpec, *, registers: bool = True, maxactive: int = 0) -> Probe:
+        """Arm a probe; one that is armed already is returned as it is.
+
+        Args:
+            spec: What to probe.
+            registers: Whether all registers are recorded with each event, for the inspector.
+            maxactive: For a return probe, how many calls may be under way at once; 0 leaves it to the kernel.
+
+        Raises:
+            UnknownSymbolError: No symbol has this name.
+            KexploreError: It cannot be armed, with the cause and what to do. The probe stays in ``probes`` as FAILED.
+        """
+        async with self._locks.setdefault(spec, asyncio.Lock()):
+            known = self.probes.get(spec)
+            if known is not None and known.state is ProbeState.ARMED:
+                return known
+            symbol = self.resolve(spec)
+            prototype = self.catalog.prototype(symbol) if self.catalog and symbol else None
+            fields, values = plan_reads(spec, prototype)
+            probe = Probe(spec, prototype, fields)
+            self.probes[spec] = probe
+            self._tell(Change.PROBES)
+            try:
+                self._check(spec, symbol)
+                place = self._place(spec, symbol)
+                answer = await self._connected().request(
+                    "arm",
+                    probe={
+                        **place, "kind": spec.kind.value, "values": values, "registers": registers,
+                        "maxactive": maxactive,
+                    },
+                )  # fmt: skip
+            except KexploreError as error:
+                probe.state, probe.error = ProbeState.FAILED, error
+                self._tell(Change.PROBES)
+                raise
+            probe.number = int(answer["probe"])
+            probe.state = ProbeState.ARMED
+            self._by_number[probe.number] = probe
+            self._rates[probe.number] = _Rate(time.monotonic(), 0)
+            self._tell(Change.PROBES)
+            return probe
+
+    async def disarm(self, spec: ProbeSpec) -> Probe | None:
+        """Disarm a probe and forget it; its events stay in the journal.
+
+        Returns:
+            The probe with its final counters; None when it was not armed.
+
+        Raises:
+            AgentError: The agent could not disarm it.
+        """
+        async with self._locks.setdefault(spec, asyncio.Lock()):
+            probe = self.probes.get(spec)
+            if probe is None:
+                return None
+            if probe.number is not None:
+                probe.state = ProbeState.DISARMING
+                self._tell(Change.PROBES)
+                answer = await self._connected().request("disarm", probe=probe.number)
+                probe.counters = Counters(*answer["counters"])
+                self._rates.pop(probe.number, None)
+            probe.state, probe.rate = ProbeState.DISARMED, 0.0
+            self.probes.pop(spec, None)
+            self._tell(Change.PROBES)
+            return probe
+
+    async def toggle(self, spec: ProbeSpec, *, registers: bool = True) -> Probe | None:
+        """Arm what is not armed, disarm what is."""
+        probe = self.probes.get(spec)
+        if probe is not None and probe.state is not ProbeState.FAILED:
+            return await self.disarm(spec)
+        return await self.arm(spec, registers=registers)
+
+    async def focus(self, pids: list[int]) -> None:
+        """Record only these processes and what descends of them; an empty list: everybody."""
+        await self._connected().request("focus", pids=pids)
+
+    async def clean(self) -> Message:
+        """Remove what dead sessions left on the target."""
+        return await self._connected().request("clean")
+
+    async def close(self) -> list[str]:
+        """Disarm everything, say farewell to the agent, release the target.
+
+        Returns:
+            What could not be removed; empty when nothing is left behind.
+        """
+        left: list[str] = []
+        try:
+            if self._client is not None:
+                left = await self._client.close()
+                self._client = None
+        finally:
+            await self.target.close()
+        return left
+
+    def tick(self) -> None:
+        """Bring the rates up to date where no batch did; call it about once a second."""
+        now = time.monotonic()
+        for number, probe in self._by_number.items():
+            self._measure(probe, number, now)
+
+    def resolve(self, spec: ProbeSpec) -> Symbol | None:
+        """The symbol that a spec means; None for an address outside all symbols.
+
+        Raises:
+            UnknownSymbolError: No symbol has this name.
+            KexploreError: The offset lies past the function's end.
+        """
+        if self.catalog is None:
+            raise AgentError("the list of names has not been loaded yet", "wait a moment")
+        if spec.address is not None:
+            found = self.catalog.at(spec.address)
+            return found[0] if found else None
+        name = f"{spec.module}:{spec.symbol}" if spec.module else spec.symbol
+        symbols = self.catalog.find(name)
+        if not symbols:
+            raise UnknownSymbolError(name, self.catalog.nearest(name))
+        if spec.offset:
+            self.catalog.resolve(name, spec.offset)
+        return symbols[0]
+
+    def describe(self, event: Event) -> list[Value]:
+        """The values of an event, ready to be shown."""
+        return describe(event, self.space)
+
+    def probe_for(self, symbol: Symbol, kind: ProbeKind = ProbeKind.ENTRY) -> ProbeSpec:
+        """The spec of a symbol that was picked from a list."""
+        if self.catalog is not None and len(self.catalog.find(symbol.name)) > 1 and symbol.address:
+            return ProbeSpec("", address=symbol.address, kind=kind)  # the name alone would not say which
+        return ProbeSpec(symbol.name, symbol.module or "", kind=kind)
+
+    def _place(self, spec: ProbeSpec, symbol: Symbol | None) -> dict[str, Any]:
+        if spec.address is not None:
+            return {"address": spec.address}
+        return {"symbol": spec.symbol, "module": spec.module or (symbol and symbol.module) or "", "offset": spec.offset}
+
+    def _check(self, spec: ProbeSpec, symbol: Symbol | None) -> None:
+        """Refuse with the exact cause what the kernel would refuse with a vague one."""
+        refusal = self._hello().refusal()
+        if refusal is not None:
+            raise refusal
+        if symbol is None or self.catalog is None:
+            return
+        verdict = self.catalog.verdict(symbol)
+        if not verdict.can_arm:
+            raise KexploreError(
+                f"{symbol.name} cannot be probed: {verdict.cause}",
+                "probe a function that calls it, or one that it calls",
+                Category.KERNEL_CANNOT,
+            )
+
+    def _hello(self) -> Hello:
+        if self.hello is None:
+            raise AgentError("the session is not open")
+        return self.hello
+
+    def _connected(self) -> AgentClient:
+        if self._client is None:
+            raise AgentError("the session is not open")
+        return self._client
+
+    def _tell(self, change: Change) -> None:
+        for subscriber in list(self._subscribers):
+            subscriber(change)
+
+    def _heard(self, message: Message) -> None:
+        if message["op"] == "batch":
+            self._take_batch(message)
+        elif message["op"] == "problem":
+            self.problems.append((message["message"], message["hint"]))
+            self._tell(Change.PROBLEM)
+        elif message["op"] == "lost":
+            self.problems.append((message["message"], ""))
+            for probe in self.probes.values():
+                probe.state, probe.rate = ProbeState.DISARMED, 0.0
+            self._tell(Change.LOST)
+
+    def _take_batch(self, message: Message) -> None:
+        self.lost = int(message["lost"])
+        now = time.monotonic()
+        for key, counters in message["counters"].items():
+            number = int(key)
+            probe = self._by_number.get(number)
+            if probe is None:
+                continue
+            probe.counters = Counters(*counters)
+            self._measure(probe, number, now)
+        rows = message["rows"]
+        for row in rows:
+            self._take_row(row)
+        if message["counters"]:
+            self._tell(Change.PROBES)
+        if rows:
+            self._tell(Change.EVENTS)
+            self._grant(len(rows))
+
+    def _measure(self, probe: Probe, number: int, now: float) -> None:
+        rate = self._rates.get(number)
+        if rate is not None and now - rate.since >= 1.0:
+            probe.rate = (probe.counters.hits - rate.hits) / (now - rate.since)
+            self._rates[number] = _Rate(now, probe.counters.hits)
+
+    def _take_row(self, row: list[Any]) -> None:
+        number, moment, cpu, tid, pid, comm, context, values, registers = row
+        probe = self._by_number.get(number)
+        if probe is None:
+            return
+        self.journal.append(
+            Event(
+                self.journal.last_number + 1, probe, moment, cpu, tid, pid, comm, context, tuple(values),
+                tuple(registers) if registers is not None else None,
+            )
+        )  # fmt: skip
+
+    def _grant(self, rows: int) -> None:
+        if self._client is not None:
+            task = asyncio.ensure_future(self._client.credit(rows))
+            task.add_done_callback(lambda done: done.cancelled() or done.exception())

@@ -1,0 +1,143 @@
+"""The kernel that is looked at, and how to reach its agent: this machine's, or the lab's."""
+
+from __future__ import annotations
+
+import abc
+import asyncio
+import contextlib
+import os
+import pathlib
+import sys
+from collections.abc import Callable
+
+from explorer.errors import AgentError, TargetLostError
+from explorer.session.agent_client import AgentClient, Listener
+from symbols.errors import Category
+
+Progress = Callable[[str], None]
+
+AGENT = pathlib.Path(__file__).resolve().parents[1] / "agent" / "__main__.py"
+AGENT_PORT = "kexplore.agent"
+STREAM_LIMIT = 4 << 20
+"""Bytes that asyncio buffers from the agent before it stops reading."""
+
+# What sudo may hand to the agent: enough to run, nothing that steers Python or the loader.
+_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "TERM")
+
+
+def agent_command() -> list[str]:
+    """How to start an agent with this interpreter: isolated from environment, site-packages and user files."""
+    return [sys.executable, "-I", "-S", "-B", str(AGENT)]
+
+
+class Target(abc.ABC):
+    """A kernel that can be looked at.
+
+    Attributes:
+        title: What the status line calls it.
+    """
+
+    title: str
+
+    @abc.abstractmethod
+    async def connect(self, listener: Listener, progress: Progress) -> AgentClient:
+        """Start or reach the agent.
+
+        Args:
+            listener: Takes what the agent says unasked.
+            progress: Takes a line for each step that a person may have to wait for.
+
+        Raises:
+            KexploreError: It could not be reached, with the cause and what to do.
+        """
+
+    @abc.abstractmethod
+    async def close(self) -> None:
+        """Release what ``connect`` started; the client is closed before. Does nothing the second time."""
+
+
+class LocalTarget(Target):
+    """This machine: the agent is a child process, with the caller's privilege or through sudo.
+
+    Args:
+        sudo: Start the agent by ``sudo``, which may ask for a password on the terminal.
+    """
+
+    title = "this machine"
+
+    def __init__(self, *, sudo: bool = False) -> None:
+        self._sudo = sudo
+        self._process: asyncio.subprocess.Process | None = None
+        self._started: asyncio.Task[asyncio.subprocess.Process] | None = None
+
+    async def connect(self, listener: Listener, progress: Progress) -> AgentClient:
+        """Start the agent in a session of its own, so that the terminal's signals do not reach it."""
+        command = agent_command()
+        if self._sudo:
+            command = ["sudo", "--", *command]
+        environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=STREAM_LIMIT,
+                env=environment, start_new_session=not self._sudo,
+            )  # fmt: skip
+        except OSError as error:
+            raise AgentError(f"cannot start {command[0]}: {error.strerror}") from None
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        client = AgentClient(self._process.stdout, self._process.stdin, listener)
+        if self._sudo:
+            try:
+                await client.hello()
+            except TargetLostError:
+                raise AgentError(
+                    "sudo did not start the agent", "run kexplore as root instead", Category.NOT_PERMITTED
+                ) from None
+        return client
+
+    async def close(self) -> None:
+        """Wait for the agent's end; it ends with its pipe."""
+        if self._process is None:
+            return
+        process, self._process = self._process, None
+        try:
+            await asyncio.wait_for(process.wait(), 15)
+        except TimeoutError:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                process.terminate()
+
+
+WORKLOAD = "while sleep 1; do cat /etc/passwd /nonexistent; done"
+"""What the lab's guest does all the time, so that there is something to see."""
+
+
+class LabTarget(Target):
+    """A throwaway kernel in QEMU, its agent at the other end of a virtio-serial port."""
+
+    title = "lab"
+
+    def __init__(self) -> None:
+        self._lab: object | None = None
+
+    async def connect(self, listener: Listener, progress: Progress) -> AgentClient:
+        """Fetch and boot the lab's kernel, with progress, and reach the agent in the guest."""
+        from explorer.lab.machine import Lab
+
+        port = f"/dev/virtio-ports/{AGENT_PORT}"
+        script = f'({WORKLOAD}) >/dev/null 2>&1 & exec "$@"'
+        command = ["/bin/sh", "-c", script, "sh", *agent_command(), "--port", port]
+        lab = await Lab.boot(command, progress=progress, ports=[AGENT_PORT])
+        self._lab = lab
+        reader, writer = await lab.port(AGENT_PORT)
+        progress("starting the agent in the guest")
+        return AgentClient(reader, writer, listener)
+
+    async def close(self) -> None:
+        """Power the guest off."""
+        if self._lab is None:
+            return
+        from explorer.lab.machine import Lab
+
+        lab, self._lab = self._lab, None
+        assert isinstance(lab, Lab)
+        await lab.close()
