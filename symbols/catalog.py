@@ -1,0 +1,190 @@
+"""Everything known about every symbol, joined: what the list shows, what a name or an address stands for.
+
+A catalog works from kallsyms alone, so that the first rows appear at once; the other facts are added as they arrive.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from array import array
+from collections.abc import Iterator, Sequence
+
+from rapidfuzz import process
+from rapidfuzz.distance import OSA
+
+from symbols.errors import KexploreError, UnknownSymbolError
+from symbols.kallsyms import PSEUDO_MODULES, SymbolTable
+from symbols.naming import Part, part_of
+from symbols.symbol import FUNCTION_TYPES, Symbol
+
+_ALIKE = 0.6
+"""Least similarity, of 0 to 1, of a name that is offered for one that does not exist."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Instance:
+    """One of several symbols of the same name, and the names beside it by which a person tells them apart."""
+
+    symbol: Symbol
+    before: str | None
+    after: str | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Landing:
+    """Where ``asked + offset`` really is.
+
+    Attributes:
+        asked: The symbol that was named.
+        hit: The symbol that holds the byte; None when addresses are hidden or nothing is known to be there.
+        offset: Distance from the start of ``hit``, or of ``asked`` where ``hit`` is None.
+        inside: Whether the byte belongs to ``asked``; None when that cannot be told.
+    """
+
+    asked: Symbol
+    hit: Symbol | None
+    offset: int
+    inside: bool | None
+
+
+class Catalog:
+    """The symbols of one kernel.
+
+    Attributes:
+        architecture: As ``uname -m`` prints it.
+        rows: What a list shows by default, as rows of the table: functions, without padding, stubs, cold parts and
+            section marks, one row for each name and module.
+        row_names: The names of ``rows``, in parallel, for the search.
+    """
+
+    def __init__(self, table: SymbolTable, architecture: str) -> None:
+        self.architecture = architecture
+        self._table = table
+        self._by_name: dict[str, int] = {}
+        self._more: dict[str, list[int]] = {}
+        """Names with more than one row: all of their rows."""
+        shown = array("I")
+        by_name = self._by_name
+        for row, (name, letter) in enumerate(zip(table.names, table.types, strict=True)):
+            if name.startswith("__pfx_"):
+                continue  # half of all symbols; found by looking through the names when somebody asks for one
+            if name in by_name:
+                others = self._more.setdefault(name, [by_name[name]])
+                fresh = all(table.module(other) != table.module(row) for other in others)
+                others.append(row)
+            else:
+                by_name[name] = row
+                fresh = True
+            if fresh and letter in FUNCTION_TYPES and part_of(name) in _SHOWN:
+                shown.append(row)
+        self.rows: Sequence[int] = shown
+        self.row_names: list[str] = [table.names[row] for row in shown]
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    @property
+    def addresses_hidden(self) -> bool:
+        """Whether the kernel hides addresses (kptr_restrict): names work, whatever needs addresses does not."""
+        return self._table.hidden
+
+    def symbol(self, index: int) -> Symbol:
+        """The symbol of a row of the table."""
+        return self._table.symbol(index)
+
+    def __iter__(self) -> Iterator[Symbol]:
+        return map(self._table.symbol, range(len(self._table)))
+
+    def find(self, name: str) -> list[Symbol]:
+        """All symbols of exactly this name, in the kernel's order; ``module:name`` looks in one module only."""
+        module, colon, plain = name.partition(":")
+        if not colon:
+            return [self._table.symbol(row) for row in self._rows_of(name)]
+        return [self._table.symbol(row) for row in self._rows_of(plain) if self._table.module(row) == module]
+
+    def at(self, address: int) -> tuple[Symbol, int] | None:
+        """The symbol that holds an address, and the distance from its start; None when no symbol does."""
+        row = self._table.at(address)
+        if row is None:
+            return None
+        symbol = self._table.symbol(row)
+        assert symbol.address is not None
+        offset = address - symbol.address
+        if symbol.size is None and offset:
+            return None  # the last of its module: how far it reaches is not known
+        return symbol, offset
+
+    def resolve(self, name: str, offset: int) -> Landing:
+        """What ``name + offset`` really stands for: past its end that is another function.
+
+        Raises:
+            UnknownSymbolError: No symbol has this name.
+            KexploreError: Several have it.
+        """
+        symbols = self.find(name)
+        if not symbols:
+            raise UnknownSymbolError(name, self.nearest(name))
+        if len(symbols) > 1:
+            places = ", ".join(f"{s.address:#x}" if s.address is not None else s.qualified_name for s in symbols)
+            raise KexploreError(f"{len(symbols)} symbols are named {name!r}", f"pick one by address: {places}")
+        return self.land(symbols[0], offset)
+
+    def land(self, symbol: Symbol, offset: int) -> Landing:
+        """What ``offset`` bytes after the start of a symbol really stands for."""
+        if symbol.address is None:
+            return Landing(symbol, None, offset, True if offset == 0 else None)
+        if (symbol.size is not None and 0 <= offset < symbol.size) or offset == 0:
+            return Landing(symbol, symbol, offset, True)
+        found = self.at(symbol.address + offset)
+        if found is None:
+            return Landing(symbol, None, offset, None if symbol.size is None and offset > 0 else False)
+        return Landing(symbol, found[0], found[1], False)
+
+    def instances(self, name: str) -> list[Instance]:
+        """All symbols of a name with what stands beside each, to pick one by."""
+        names = self._table.names
+        found = []
+        for symbol in self.find(name):
+            before, after = self._table.neighbours(symbol.index)
+            if before is not None and part_of(names[before]) is Part.PADDING:
+                before, _ = self._table.neighbours(before)
+            if after is not None and part_of(names[after]) is Part.PADDING:
+                _, after = self._table.neighbours(after)
+            found.append(
+                Instance(
+                    symbol,
+                    names[before] if before is not None else None,
+                    names[after] if after is not None else None,
+                )
+            )
+        return found
+
+    def count(self, symbol: Symbol) -> int:
+        """How many symbols the kernel finds for this name.
+
+        It looks for a plain name in itself and in all modules, for ``module:name`` in that module (trace_kprobe.c,
+        number_of_same_symbols, since 6.7); code made at run time does not count.
+        """
+        if symbol.module is not None:
+            return len(self.find(symbol.qualified_name))
+        table = self._table
+        return sum(table.module(row) not in PSEUDO_MODULES for row in self._rows_of(symbol.name))
+
+    def nearest(self, name: str, limit: int = 3) -> list[str]:
+        """Names like one that does not exist, best first."""
+        plain = name.rpartition(":")[2]
+        found = process.extract(
+            plain, self.row_names, scorer=OSA.normalized_similarity, limit=4 * limit, score_cutoff=_ALIKE
+        )
+        return list(dict.fromkeys(match for match, _, _ in found))[:limit]
+
+    def _rows_of(self, name: str) -> Sequence[int]:
+        if name.startswith("__pfx_"):
+            return [row for row, other in enumerate(self._table.names) if other == name]
+        if name in self._more:
+            return self._more[name]
+        row = self._by_name.get(name)
+        return [] if row is None else [row]
+
+
+_SHOWN = frozenset({Part.WHOLE, Part.VARIANT})

@@ -1,0 +1,44 @@
+"""One symbol of the kernel, as the rest of the program passes it around."""
+
+from __future__ import annotations
+
+import dataclasses
+
+FUNCTION_TYPES = frozenset("tTwW")
+"""The type letters of text in kallsyms (``w``: a weak function; a weak variable would be ``v``)."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Symbol:
+    """A line of kallsyms.
+
+    Attributes:
+        index: Its row in the symbol table.
+        name: As the kernel writes it, with its suffixes.
+        address: Of its first byte; None when the kernel hides addresses.
+        size: Bytes to the next address, so alignment padding is included; None when that cannot be told.
+        type: The type letter: ``t`` local text, ``T`` global text, ``d`` data ...
+        module: The module that it belongs to; None for the kernel itself.
+    """
+
+    index: int
+    name: str
+    address: int | None
+    size: int | None
+    type: str
+    module: str | None
+
+    @property
+    def is_function(self) -> bool:
+        """Whether it stands for text, as far as its type letter says."""
+        return self.type in FUNCTION_TYPES
+
+    @property
+    def base_name(self) -> str:
+        """The name before the compiler's suffixes: ``foo`` of ``foo.isra.0``."""
+        return self.name.partition(".")[0] or self.name
+
+    @property
+    def qualified_name(self) -> str:
+        """``module:name``, or the plain name in the kernel itself."""
+        return f"{self.module}:{self.name}" if self.module else self.name
