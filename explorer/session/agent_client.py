@@ -7,7 +7,8 @@ import contextlib
 import dataclasses
 import itertools
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from explorer.agent import protocol
@@ -88,24 +89,49 @@ class Hello:
 Listener = Callable[[protocol.Message], None]
 
 
+def _fact_request(number: int, name: str) -> protocol.Message:
+    # Uncompressed: over a pipe or a virtio port compressing takes longer than sending.
+    return {"op": "fact", "id": number, "name": name, "compress": False}
+
+
+def ask(names: Sequence[str]) -> tuple[bytes, dict[str, int]]:
+    """Requests for facts that can be sent before there is an event loop to read the answers.
+
+    Returns:
+        The bytes to send, and what to tell ``AgentClient`` that was asked.
+    """
+    asked = {name: number for number, name in enumerate(names, start=1)}
+    return b"".join(protocol.encode(_fact_request(number, name)) for name, number in asked.items()), asked
+
+
 class AgentClient:
     """A conversation with one agent.
 
     Args:
         reader: Bytes from the agent.
         writer: Bytes to it.
-        listener: Called with each ``batch`` and ``problem``, and with ``{"op": "lost", "message"}`` when the stream ends
-            before ``close``.
+        listener: Called with each ``batch`` and ``problem``, and with ``{"op": "lost", "message"}`` when the stream
+            ends before ``close``.
+        asked: Facts that were asked for on this stream before (``ask``), by name, with the numbers of their requests.
     """
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, listener: Listener) -> None:
+    def __init__(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        listener: Listener,
+        asked: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
         self._reader = reader
         self._writer = writer
         self._listener = listener
-        self._numbers = itertools.count(1)
-        self._answers: dict[int, asyncio.Future[protocol.Message]] = {}
-        self._chunks: dict[int, list[tuple[str, bytes]]] = {}
-        self._hello: asyncio.Future[Hello] = asyncio.get_running_loop().create_future()
+        self._asked = dict(asked)
+        self._numbers = itertools.count(max(asked.values(), default=0) + 1)
+        loop = asyncio.get_running_loop()
+        self._answers: dict[int, asyncio.Future[protocol.Message]] = {n: loop.create_future() for n in asked.values()}
+        self._chunks: dict[int, list[bytes]] = {}
+        self._watchers: dict[int, Callable[[bytes], None]] = {}
+        self._hello: asyncio.Future[Hello] = loop.create_future()
         self._closing = False
         self._lost: TargetLostError | None = None
         self._pump = asyncio.create_task(self._read(), name="agent stream")
@@ -131,24 +157,48 @@ class AgentClient:
         if self._lost is not None:
             raise self._lost
         number = next(self._numbers)
-        answer: asyncio.Future[protocol.Message] = asyncio.get_running_loop().create_future()
-        self._answers[number] = answer
-        try:
-            await self._send({"op": op, "id": number, **members})
-            return await answer
-        finally:
-            self._answers.pop(number, None)
-            self._chunks.pop(number, None)
+        await self._ask({"op": op, "id": number, **members})
+        return await self._answer(number)
 
-    async def fact(self, name: str, *, compress: bool = False) -> bytes:
+    async def fact(self, name: str, *, beginning: Callable[[bytes], None] | None = None) -> bytes:
         """A named fact, whole.
+
+        Args:
+            name: One of those in ``explorer.agent.facts``.
+            beginning: Called with the first chunk as soon as it is there.
 
         Raises:
             AgentError: The kernel does not have it or does not show it.
         """
-        answer = await self.request("fact", name=name, compress=compress)
-        data = b"".join(blob for blob in answer["blobs"])
+        number = self._asked.pop(name, None)
+        if number is None:
+            number = next(self._numbers)
+            await self._ask(_fact_request(number, name))
+        if beginning is not None:
+            if chunks := self._chunks.get(number):
+                beginning(chunks[0])
+            else:
+                self._watchers[number] = beginning
+        answer = await self._answer(number)
+        data: bytes = answer["data"]
         return await asyncio.to_thread(zlib.decompress, data) if answer["encoding"] == "zlib" else data
+
+    async def _ask(self, request: protocol.Message) -> None:
+        number = request["id"]
+        self._answers[number] = asyncio.get_running_loop().create_future()
+        try:
+            await self._send(request)
+        except TargetLostError:
+            self._answers.pop(number).cancel()
+            raise
+
+    async def _answer(self, number: int) -> protocol.Message:
+        try:
+            return await self._answers[number]
+        finally:
+            self._answers.pop(number, None)
+            self._chunks.pop(number, None)
+            self._watchers.pop(number, None)
 
     async def credit(self, rows: int) -> None:
         """Allow the agent to send this many more rows."""
@@ -224,8 +274,10 @@ class AgentClient:
             answer.set_exception(error)
         elif message["op"] == "fact":
             chunks = self._chunks.setdefault(number, [])
-            chunks.append((message["encoding"], blob))
+            chunks.append(blob)
+            if len(chunks) == 1 and (watcher := self._watchers.pop(number, None)):
+                watcher(blob)
             if message["last"]:
-                answer.set_result({**message, "blobs": [chunk for _, chunk in chunks]})
+                answer.set_result({**message, "data": b"".join(chunks)})
         else:
             answer.set_result(message)

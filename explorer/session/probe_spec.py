@@ -1,4 +1,4 @@
-"""What the user asks to be probed, before anything is known of the kernel: a name, an offset or an address, and a kind."""
+"""What the user asks to be probed, before anything is known of the kernel: a place, and entry or return."""
 
 from __future__ import annotations
 

@@ -12,18 +12,20 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from symbols.search import SearchIndex
+
 from explorer.agent.protocol import Message
 from explorer.errors import AgentError
 from explorer.session.agent_client import AgentClient, Hello
 from explorer.session.events import Event, Journal
-from explorer.session.loading import Loading, Stage, load
+from explorer.session.loading import EVERYTHING, Loading, Stage, load
 from explorer.session.probe import Counters, Probe, ProbeState, plan_reads
 from explorer.session.probe_spec import ProbeKind, ProbeSpec
 from explorer.session.target import Progress, Target
 from explorer.session.values import FOUR_LEVEL, AddressSpace, Value, address_space, describe
-from symbols.catalog import Catalog, Symbol
+from symbols.catalog import Catalog
 from symbols.errors import Category, KexploreError, UnknownSymbolError
-from symbols.search import SearchIndex
+from symbols.symbol import Symbol
 
 ROWS_OUTSTANDING = 500
 """How many rows the agent may send before the explorer has taken some: what a screen can use of one tick."""
@@ -32,7 +34,7 @@ ROWS_OUTSTANDING = 500
 class Change(enum.Enum):
     """What a subscriber is told."""
 
-    CATALOG = "names can be listed"
+    CATALOG = "names can be listed: told first for those at hand, then for all"
     SEARCH = "the search index is complete"
     LISTS = "verdicts are known"
     PROTOTYPES = "prototypes are known"
@@ -109,7 +111,7 @@ class Session:
         await self._client.credit(self._rows_outstanding)
         return self.hello
 
-    async def load(self) -> None:
+    async def load(self, wanted: frozenset[Stage] = EVERYTHING) -> None:
         """Load names, lists, BTF and the search index, each told to subscribers as it arrives.
 
         What a kernel does not have or does not show is kept in ``loading.failures``; only the list of names is needed.
@@ -117,8 +119,8 @@ class Session:
         Raises:
             KexploreError: The list of names cannot be had.
         """
-        async for stage in load(self._connected(), self.loading):
-            if stage is Stage.NAMES:
+        async for stage in load(self._connected(), self._hello(), self.loading, wanted):
+            if stage in (Stage.FIRST_NAMES, Stage.NAMES):
                 self.catalog = self.loading.catalog
                 self._tell(Change.CATALOG)
             elif stage is Stage.SEARCH:
@@ -250,7 +252,10 @@ class Session:
         if not symbols:
             raise UnknownSymbolError(name, self.catalog.nearest(name))
         if spec.offset:
-            self.catalog.resolve(name, spec.offset)
+            landing = self.catalog.resolve(name, spec.offset)
+            if landing.inside is False:
+                there = f"{landing.hit.name}+{landing.offset:#x}" if landing.hit else "no known function"
+                raise KexploreError(f"{spec} lies past the end of {spec.symbol}: {there} is there")
         return symbols[0]
 
     def describe(self, event: Event) -> list[Value]:
@@ -259,7 +264,7 @@ class Session:
 
     def probe_for(self, symbol: Symbol, kind: ProbeKind = ProbeKind.ENTRY) -> ProbeSpec:
         """The spec of a symbol that was picked from a list."""
-        if self.catalog is not None and len(self.catalog.find(symbol.name)) > 1 and symbol.address:
+        if self.catalog is not None and symbol.address and self.catalog.count(symbol) > 1:
             return ProbeSpec("", address=symbol.address, kind=kind)  # the name alone would not say which
         return ProbeSpec(symbol.name, symbol.module or "", kind=kind)
 

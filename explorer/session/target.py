@@ -5,13 +5,15 @@ from __future__ import annotations
 import abc
 import asyncio
 import contextlib
+import fcntl
 import os
 import pathlib
+import subprocess
 import sys
 from collections.abc import Callable
 
 from explorer.errors import AgentError, TargetLostError
-from explorer.session.agent_client import AgentClient, Listener
+from explorer.session.agent_client import AgentClient, Listener, ask
 from symbols.errors import Category
 
 Progress = Callable[[str], None]
@@ -20,6 +22,11 @@ AGENT = pathlib.Path(__file__).resolve().parents[1] / "agent" / "__main__.py"
 AGENT_PORT = "kexplore.agent"
 STREAM_LIMIT = 4 << 20
 """Bytes that asyncio buffers from the agent before it stops reading."""
+
+PIPE_SIZE = 1 << 20
+"""Bytes that the agent may write before anybody reads: the largest that needs no privilege (fs.pipe-max-size)."""
+FAREWELL_TIMEOUT = 15.0
+"""Seconds that the agent is given to disarm and end."""
 
 # What sudo may hand to the agent: enough to run, nothing that steers Python or the loader.
 _ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "TERM")
@@ -67,25 +74,43 @@ class LocalTarget(Target):
 
     def __init__(self, *, sudo: bool = False) -> None:
         self._sudo = sudo
-        self._process: asyncio.subprocess.Process | None = None
-        self._started: asyncio.Task[asyncio.subprocess.Process] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._asked: dict[str, int] = {}
 
-    async def connect(self, listener: Listener, progress: Progress) -> AgentClient:
-        """Start the agent in a session of its own, so that the terminal's signals do not reach it."""
+    def start(self) -> None:
+        """Start the agent and ask for the list of names, without waiting for either; ``connect`` does it otherwise.
+
+        Called before the heavy imports: the kernel needs some 60 ms to write its list, and the other core has time.
+
+        Raises:
+            AgentError: It cannot be started.
+        """
         command = agent_command()
         if self._sudo:
             command = ["sudo", "--", *command]
         environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
         try:
-            self._process = await asyncio.create_subprocess_exec(
-                *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=STREAM_LIMIT,
-                env=environment, start_new_session=not self._sudo,
+            # A session of its own, so that the terminal's signals do not reach it; sudo needs the terminal to ask.
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, bufsize=0,
+                start_new_session=not self._sudo,
             )  # fmt: skip
         except OSError as error:
             raise AgentError(f"cannot start {command[0]}: {error.strerror}") from None
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        client = AgentClient(self._process.stdout, self._process.stdin, listener)
+        fcntl.fcntl(self._process.stdout, fcntl.F_SETPIPE_SZ, PIPE_SIZE)
+        requests, self._asked = ask(["kallsyms"])
+        with contextlib.suppress(BrokenPipeError):  # its stream has ended then, and the client says so
+            self._process.stdin.write(requests)
+
+    async def connect(self, listener: Listener, progress: Progress) -> AgentClient:
+        """Reach the agent that ``start`` started, or start one now."""
+        if self._process is None:
+            self.start()
+        assert self._process is not None
+        reader, writer = await _streams(self._process)
+        client = AgentClient(reader, writer, listener, self._asked)
         if self._sudo:
             try:
                 await client.hello()
@@ -101,10 +126,18 @@ class LocalTarget(Target):
             return
         process, self._process = self._process, None
         try:
-            await asyncio.wait_for(process.wait(), 15)
-        except TimeoutError:
+            await asyncio.to_thread(process.wait, FAREWELL_TIMEOUT)
+        except subprocess.TimeoutExpired:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 process.terminate()
+
+
+async def _streams(process: subprocess.Popen[bytes]) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(limit=STREAM_LIMIT)
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), process.stdout)
+    transport, protocol = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, process.stdin)
+    return reader, asyncio.StreamWriter(transport, protocol, None, loop)
 
 
 WORKLOAD = "while sleep 1; do cat /etc/passwd /nonexistent; done"

@@ -44,12 +44,18 @@ class Value:
         raw: The number as the type has it (a ``char *``: the address); None where it could not be read.
         text: What a person reads; printable characters only.
         value_class: What sort of thing it is.
+        string: The text that a ``char *`` points to, as it is: hostile, not for a terminal; None for all others.
     """
 
     name: str
     raw: int | None
     text: str
     value_class: ValueClass
+    string: str | None = None
+
+    def to_json(self) -> dict[str, int | str | None]:
+        """One of the ``values`` of ``trace --json``."""
+        return {"raw": self.raw, "text": self.text if self.string is None else self.string}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -197,4 +203,4 @@ def _string(name: str, address: int, text: int | str | None, space: AddressSpace
         return pointer
     if not isinstance(text, str):
         return Value(name, pointer.raw, f"(fault) {pointer.text}", ValueClass.FAULT)
-    return Value(name, pointer.raw, quoted(text), ValueClass.STRING)
+    return Value(name, pointer.raw, quoted(text), ValueClass.STRING, text)

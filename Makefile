@@ -1,0 +1,90 @@
+# kexplore: everything is made from here. What a target needs it installs itself: Python packages into .venv, and,
+# when run as root on Debian or Ubuntu, the few system packages through apt (named before; without root: named only).
+
+SHELL := /bin/bash
+.ONESHELL:
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+KEXPLORE := $(VENV)/bin/kexplore
+SOURCES := $(wildcard *.py) explorer symbols tests screenshots
+
+.PHONY: help run test check lab bench screenshots
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 14
+
+run: $(VENV)/.installed ## open kexplore; with no terminal: a search, a prototype and a traced command
+	@if [ -t 0 ] && [ -t 1 ]; then exec $(KEXPLORE); fi
+	echo '$$ kexplore search opnat2 --limit 5'
+	$(KEXPLORE) search opnat2 --limit 5
+	echo; echo '$$ kexplore show do_sys_openat2'
+	$(KEXPLORE) show do_sys_openat2
+	echo; echo '$$ kexplore trace do_sys_openat2 do_sys_openat2%return -- cat /etc/passwd'
+	code=0; $(KEXPLORE) trace do_sys_openat2 do_sys_openat2%return -- cat /etc/passwd || code=$$?
+	if [ $$code = 4 ]; then
+		echo 'This kernel cannot be probed, so the same on the lab kernel:'
+		echo; echo '$$ kexplore --lab trace do_sys_openat2 do_sys_openat2%return -- cat /etc/passwd'
+		code=0; $(KEXPLORE) --lab trace do_sys_openat2 do_sys_openat2%return -- cat /etc/passwd || code=$$?
+	fi
+	exit $$code
+
+test: $(VENV)/.development $(VENV)/.oracles ## all tests, those on the lab kernel included
+	@$(PYTHON) -m pytest
+
+check: $(VENV)/.development ## lint, types, import walls
+	@$(VENV)/bin/ruff check $(SOURCES)
+	$(VENV)/bin/ruff format --check $(SOURCES)
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports --no-cache
+
+lab: $(VENV)/.installed ## a shell on the throwaway kernel
+	@$(KEXPLORE) lab
+
+bench: $(VENV)/.development $(VENV)/.oracles ## the measurements of CONTRIBUTING.md
+	@for script in tests/benchmarks/*.py; do echo "== $$script"; $(PYTHON) $$script; done
+
+screenshots: $(VENV)/.development ## draw screenshots/ anew, from a session on the lab kernel
+	@$(PYTHON) screenshots/generate.py
+
+# The program. compileall: an installation that never wrote its byte code would compile at every start.
+$(VENV)/.installed: pyproject.toml
+	@if ! python3 -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+			echo 'installing with apt: python3 python3-venv' >&2
+			apt-get update -qq >&2 && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends python3 python3-venv >&2
+		else
+			echo 'kexplore needs Python 3.11 or later with venv; on Debian: apt-get install python3 python3-venv' >&2; exit 1
+		fi
+	fi
+	echo 'installing the Python packages into $(VENV)' >&2
+	python3 -m venv $(VENV)
+	$(PYTHON) -m pip install -q --upgrade 'pip>=25.1' >&2
+	$(PYTHON) -m pip install -q -e . >&2
+	$(PYTHON) -m compileall -q explorer symbols
+	touch $@
+
+$(VENV)/.development: $(VENV)/.installed
+	@echo 'installing the development packages into $(VENV)' >&2
+	$(PYTHON) -m pip install -q --group dev >&2
+	touch $@
+
+# What the tests compare with: bpftool and pfunct (BTF), fzf (search), gcc (calling conventions).
+$(VENV)/.oracles: Makefile | $(VENV)/.installed
+	@packages=''
+	command -v bpftool >/dev/null || [ -x /usr/sbin/bpftool ] || packages+=' bpftool'
+	command -v pfunct >/dev/null || packages+=' dwarves'
+	command -v fzf >/dev/null || packages+=' fzf'
+	command -v gcc >/dev/null || packages+=' gcc libc6-dev'
+	if [ -n "$$packages" ]; then
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+			echo "installing with apt:$$packages" >&2
+			apt-get update -qq >&2 && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$packages >&2
+		else
+			echo "tests that compare with these are skipped; to have them: apt-get install$$packages" >&2
+		fi
+	fi
+	touch $@

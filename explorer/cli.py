@@ -1,0 +1,129 @@
+"""The command line: which command is meant, and how it ends. The commands themselves are in ``explorer.commands``."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+from explorer.errors import EXIT_CODES, ExitCode
+from symbols.errors import KexploreError
+
+VERSION = "0.1.0"
+
+EPILOG = """\
+PROBE:  do_sys_openat2   do_sys_openat2%return   vfs_read+0x1f   0xffffffff812a5678   ext4:ext4_file_open
+Results go to stdout, everything else to stderr. Exit codes: 0 ok, 1 failed, 2 usage, 3 not permitted,
+4 this kernel cannot, 130 interrupted; a traced COMMAND passes its own code through.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    main = argparse.ArgumentParser(
+        prog="kexplore",
+        description="An interactive probe explorer for the Linux kernel. Without a COMMAND: the full-screen program.",
+        epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    main.add_argument("--version", action="version", version=f"kexplore {VERSION}")
+    main.add_argument(
+        "--lab", action="store_true", help="on a throwaway kernel in QEMU instead of this machine's (any command)"
+    )
+    main.set_defaults(command="explorer.commands.explore")
+    commands = main.add_subparsers(title="commands", metavar="COMMAND")
+
+    search = commands.add_parser("search", help="find functions by a few letters, typos allowed")
+    search.add_argument("query", metavar="QUERY", nargs="+")
+    search.add_argument("--limit", type=_positive, default=20, metavar="N", help="at most N names (default 20)")
+    search.set_defaults(command="explorer.commands.search")
+
+    show = commands.add_parser(
+        "show", help="a function's prototype, where its arguments live, whether it can be probed"
+    )
+    show.add_argument("symbol", metavar="SYMBOL")
+    show.set_defaults(command="explorer.commands.show")
+
+    trace = commands.add_parser(
+        "trace", help="arm probes and print each hit", usage="kexplore trace [options] PROBE... [-- COMMAND ARG...]",
+        description="Arms probes and prints each hit, until Ctrl-C or a limit. With a COMMAND: runs it (its output "
+        "goes to stderr), records only it and what it starts, and ends with its exit code.",
+    )  # fmt: skip
+    trace.add_argument("probes", metavar="PROBE", nargs="+")
+    trace.add_argument("--duration", type=_seconds, metavar="S", help="end after S seconds")
+    trace.add_argument("--count", type=_positive, metavar="N", help="end after N hits")
+    trace.set_defaults(command="explorer.commands.trace")
+
+    doctor = commands.add_parser("doctor", help="what this kernel, terminal and installation allow, a fix a line")
+    doctor.set_defaults(command="explorer.commands.doctor")
+
+    clean = commands.add_parser("clean", help="remove what dead sessions left armed")
+    clean.set_defaults(command="explorer.commands.clean")
+
+    for command in (search, show, trace, doctor):
+        command.add_argument("--json", action="store_true", help="one JSON object a line")
+    commands.add_parser("lab", help="run a command, or a shell, on the throwaway kernel", add_help=False)
+    return main
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run ``kexplore``; returns its exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `kexplore search x | head` ends quietly, as every filter does
+    try:
+        return _run(words)
+    except KexploreError as error:
+        print(f"kexplore: {error.message}", file=sys.stderr)
+        if error.hint:
+            print(f"  hint: {error.hint}", file=sys.stderr)
+        return EXIT_CODES[error.category]
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+
+
+def _run(words: list[str]) -> int:
+    if words[:1] == ["lab"]:  # what follows belongs to the command that runs there
+        from explorer.lab.command import run as run_lab
+
+        return run_lab(words[1:])
+    traced: list[str] | None = None
+    if "--" in words:
+        split = words.index("--")
+        words, traced = words[:split], words[split + 1 :]
+    options = parser().parse_args(words)
+    options.traced = traced
+    if traced is not None and options.command != "explorer.commands.trace":
+        parser().error("only trace and lab take a COMMAND after --")
+    if options.lab and options.command != "explorer.commands.explore":
+        return _in_lab([word for word in words if word != "--lab"], traced)
+    command = importlib.import_module(options.command)
+    code: int = command.run(options)
+    return code
+
+
+def _in_lab(words: list[str], traced: list[str] | None) -> int:
+    """Run the same command line inside the guest."""
+    from explorer.lab.command import run as run_lab
+
+    tail = ["--", *traced] if traced is not None else []
+    return run_lab(["--", os.path.abspath(sys.executable), "-m", "explorer.cli", *words, *tail])
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return number
+
+
+def _seconds(text: str) -> float:
+    number = float(text)
+    if not 0 < number < 1e9:
+        raise argparse.ArgumentTypeError("must be a positive number of seconds")
+    return number
+
+
+if __name__ == "__main__":
+    sys.exit(main())

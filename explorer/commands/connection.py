@@ -1,0 +1,42 @@
+"""A session for the length of one command."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import AsyncIterator
+
+from explorer.privilege import drop_to_caller
+from explorer.session.loading import Stage
+from explorer.session.session import Session
+from explorer.session.target import LocalTarget
+
+
+@contextlib.asynccontextmanager
+async def session(wanted: frozenset[Stage], *, rows_outstanding: int = 500) -> AsyncIterator[Session]:
+    """This machine's kernel with the wanted facts loaded; what could not be removed afterwards is said on stderr.
+
+    Args:
+        wanted: The stages of loading that the command needs; empty: none, not even the names.
+        rows_outstanding: How many rows the agent may be ahead.
+
+    Raises:
+        KexploreError: The agent cannot be started, or the list of names cannot be had.
+    """
+    target = LocalTarget()
+    target.start()
+    drop_to_caller()
+    current = Session(target, rows_outstanding=rows_outstanding)
+    try:
+        await current.open()
+        if wanted:
+            await current.load(wanted)
+        yield current
+    finally:
+        for thing in await current.close():
+            narrate(f"could not remove {thing}; try: kexplore clean")
+
+
+def narrate(line: str) -> None:
+    """Say something to the person, beside the data on stdout."""
+    print(f"kexplore: {line}", file=sys.stderr)

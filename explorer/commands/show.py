@@ -1,0 +1,92 @@
+"""``kexplore show``: one function's prototype, locations and verdict."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+from typing import Any
+
+from explorer.commands.connection import narrate, session
+from explorer.errors import ExitCode
+from explorer.session.loading import Stage
+from explorer.session.session import Session
+from symbols.errors import UnknownSymbolError
+from symbols.location import Location, Register
+from symbols.prototype import Prototype, Source
+from symbols.symbol import Symbol
+from symbols.verdict import Verdict
+
+_STAGES = frozenset({Stage.NAMES, Stage.LISTS, Stage.PROTOTYPES})
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print every symbol of that name."""
+    return asyncio.run(_run(options.symbol, options.json))
+
+
+async def _run(name: str, as_json: bool) -> int:
+    async with session(_STAGES) as current:
+        catalog = current.catalog
+        assert catalog is not None
+        symbols = catalog.find(name)
+        if not symbols:
+            raise UnknownSymbolError(name, catalog.nearest(name))
+        for number, symbol in enumerate(symbols):
+            prototype, verdict = catalog.prototype(symbol), catalog.verdict(symbol)
+            if as_json:
+                print(json.dumps(to_json(symbol, prototype, verdict)))
+            else:
+                print(("\n" if number else "") + to_text(symbol, prototype, verdict))
+        _tell_what_is_missing(current)
+        return ExitCode.OK
+
+
+def to_json(symbol: Symbol, prototype: Prototype, verdict: Verdict) -> dict[str, Any]:
+    """One line of ``show --json``; a contract."""
+    return {
+        "name": symbol.name, "address": symbol.address, "size": symbol.size, "module": symbol.module,
+        "type": symbol.type, "verdict": verdict.to_json(),
+        "prototype": prototype.to_json() if prototype.source is not Source.NONE else None,
+    }  # fmt: skip
+
+
+def to_text(symbol: Symbol, prototype: Prototype, verdict: Verdict) -> str:
+    """What a person reads."""
+    lines = [prototype.text]
+    cause = f" ({prototype.cause})" if prototype.cause else ""
+    source = "" if prototype.source is Source.NONE else f", from {prototype.source.value.upper()}"
+    lines.append(f"  prototype  {prototype.trust.value}{source}{cause}")
+    where = "hidden by the kernel (kptr_restrict)" if symbol.address is None else f"{symbol.address:#x}"
+    size = "" if symbol.size is None else f", {symbol.size} bytes"
+    module = f", module {symbol.module}" if symbol.module else ""
+    lines.append(f"  address    {where}{size}{module}")
+    mechanism = f" by {verdict.mechanism.value}" if verdict.mechanism else ""
+    lines.append(f"  verdict    {verdict.kind.value}{mechanism}: {verdict.cause}")
+    rows = [("argument", "type", "lives in", "pt_regs")]
+    rows += [(p.name or "-", p.type.text, *_place(p.location)) for p in prototype.parameters]
+    if prototype.return_location is not None:
+        rows.append(("returns", prototype.return_type.text, *_place(prototype.return_location)))
+    if len(rows) > 1:
+        lines.append("")
+        widths = [max(len(row[column]) for row in rows) for column in range(3)]
+        for row in rows:
+            cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
+            lines.append("  " + "  ".join([*cells, row[3]]).rstrip())
+    return "\n".join(lines)
+
+
+def _place(location: Location) -> tuple[str, str]:
+    offset = ""
+    if isinstance(location, Register) and location.pt_regs_offset is not None:
+        offset = f"+{location.pt_regs_offset:#x}"
+    cause = getattr(location, "cause", "")
+    return location.text() + (f": {cause}" if cause else ""), offset
+
+
+def _tell_what_is_missing(current: Session) -> None:
+    assert current.hello is not None
+    if not current.hello.can_probe:
+        narrate(f"nothing can be probed here: {current.hello.cause}")
+    for fact, error in current.loading.failures.items():
+        narrate(f"{fact}: {error.message}" + (f" ({error.hint})" if error.hint else ""))

@@ -1,0 +1,151 @@
+"""``kexplore trace``: arm probes, print each hit, account for every one of them at the end."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import signal
+import sys
+from typing import Any
+
+from explorer.commands.connection import narrate, session
+from explorer.errors import ExitCode
+from explorer.session.events import Event
+from explorer.session.gated_command import GatedCommand
+from explorer.session.loading import Stage
+from explorer.session.probe import Counters, Probe
+from explorer.session.probe_spec import ProbeSpec
+from explorer.session.session import Change, Session
+from explorer.session.values import printable
+
+_STAGES = frozenset({Stage.NAMES, Stage.LISTS, Stage.PROTOTYPES})
+_ROWS = 50_000
+"""How many rows the agent may be ahead: here everything is printed, nothing is for a screen."""
+
+
+def run(options: argparse.Namespace) -> int:
+    """Trace until the command, the duration, the count or the user ends it."""
+    specs = list(dict.fromkeys(ProbeSpec.parse(text) for text in options.probes))
+    command = GatedCommand(options.traced) if options.traced is not None else None
+    try:
+        return asyncio.run(_Trace(specs, command, options.duration, options.count, options.json).run())
+    finally:
+        if command is not None:
+            command.abandon()
+
+
+class _Trace:
+    """One run of the command."""
+
+    def __init__(
+        self,
+        specs: list[ProbeSpec],
+        command: GatedCommand | None,
+        duration: float | None,
+        count: int | None,
+        as_json: bool,
+    ) -> None:
+        self._specs = specs
+        self._command = command
+        self._duration = duration
+        self._count = count
+        self._json = as_json
+        self._printed = 0
+        self._taken = 0
+        self._first_time: int | None = None
+        self._end = asyncio.Event()
+        self._code = int(ExitCode.OK)
+
+    async def run(self) -> int:
+        async with session(_STAGES, rows_outstanding=_ROWS) as current:
+            current.subscribe(lambda change: self._changed(current, change))
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                asyncio.get_running_loop().add_signal_handler(number, self._interrupted, number)
+            if self._command is not None:
+                assert current.hello is not None
+                if current.hello.can_probe:  # else arm says why
+                    await current.focus([self._command.pid])
+            for spec in self._specs:
+                await current.arm(spec, registers=False)
+            names = ", ".join(map(str, self._specs))
+            narrate(f"armed {names}" + ("" if self._command or self._duration or self._count else "; Ctrl-C ends"))
+            await self._wait()
+            final = [probe for spec in self._specs if (probe := await current.disarm(spec)) is not None]
+            self._print_new(current)
+            self._summarise(final)
+        return self._code
+
+    async def _wait(self) -> None:
+        """Until the command ends, the time is over, the count is reached or a signal says so."""
+        tasks = [asyncio.create_task(self._end.wait())]
+        if self._command is not None:
+            self._command.open_gate()
+            tasks.append(asyncio.create_task(self._command_ended(self._command)))
+        await asyncio.wait(tasks, timeout=self._duration, return_when=asyncio.FIRST_COMPLETED)
+        tasks[0].cancel()
+
+    async def _command_ended(self, command: GatedCommand) -> None:
+        self._code = await asyncio.to_thread(command.wait)
+        self._end.set()
+
+    def _interrupted(self, number: int) -> None:
+        self._code = ExitCode.INTERRUPTED if number == signal.SIGINT else 128 + number
+        self._end.set()
+
+    def _changed(self, current: Session, change: Change) -> None:
+        if change is Change.EVENTS:
+            self._print_new(current)
+        elif change is Change.PROBLEM:
+            message, hint = current.problems[-1]
+            narrate(f"{message}" + (f" ({hint})" if hint else ""))
+        elif change is Change.LOST:
+            narrate(current.problems[-1][0])
+            self._code = ExitCode.FAILED
+            self._end.set()
+
+    def _print_new(self, current: Session) -> None:
+        journal = current.journal
+        for event in journal.between(self._taken + 1, journal.last_number):
+            self._taken = event.number
+            if self._count is not None and self._printed >= self._count:
+                break
+            print(json.dumps(event_json(current, event)) if self._json else self._line(current, event))
+            self._printed += 1
+        sys.stdout.flush()
+        if self._count is not None and self._printed >= self._count:
+            self._end.set()
+
+    def _line(self, current: Session, event: Event) -> str:
+        if self._first_time is None:
+            self._first_time = event.time
+        seconds = (event.time - self._first_time) / 1e9
+        who = f"{printable(event.comm)}/{event.tid}" + ("" if event.context == "task" else f" ({event.context})")
+        values = " ".join(f"{value.name}={value.text}" for value in current.describe(event))
+        return f"{seconds:12.6f}  {who:<22} cpu{event.cpu}  {event.probe.spec}  {values}".rstrip()
+
+    def _summarise(self, probes: list[Probe]) -> None:
+        not_printed = sum(p.counters.hits - p.counters.lost - p.counters.filtered for p in probes) - self._printed
+        if self._json:
+            print(json.dumps({"summary": {str(probe.spec): probe.counters.to_json() for probe in probes}}), flush=True)
+        for probe in probes:
+            narrate(f"{probe.spec}: {counters_text(probe.counters)}")
+        if self._count is not None and not_printed > 0:
+            narrate(f"{not_printed} more hits came before the probes were disarmed")
+
+
+def event_json(current: Session, event: Event) -> dict[str, Any]:
+    """One line of ``trace --json``; a contract."""
+    return {
+        "t": event.time / 1e9, "cpu": event.cpu, "pid": event.pid, "tid": event.tid, "comm": event.comm,
+        "context": event.context, "probe": str(event.probe.spec), "kind": event.probe.spec.kind.value,
+        "values": {value.name: value.to_json() for value in current.describe(event)},
+    }  # fmt: skip
+
+
+def counters_text(counters: Counters) -> str:
+    """All five numbers, so that none can be taken for another."""
+    return (
+        f"{counters.hits:,} hits, {counters.missed:,} missed, {counters.lost:,} lost, {counters.filtered:,} filtered, "
+        f"{counters.not_shown:,} not shown"
+    )
