@@ -1,0 +1,173 @@
+"""The lab's kernel: Debian's own build, downloaded and unpacked into the cache, never installed.
+
+The cache holds one directory a package, ``$XDG_CACHE_HOME/kexplore/lab/kernels/PACKAGE``. It appears there whole, by a
+rename, so a process killed half way leaves no half kernel; a lock keeps two from fetching at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from explorer.lab.errors import LabError
+from explorer.lab.packages import Apt, Progress
+
+_UNFINISHED = ".unfinished-"
+
+
+@dataclass(frozen=True, slots=True)
+class KernelSeries:
+    """A line of kernels that Debian keeps under one name.
+
+    Attributes:
+        name: The version's first two numbers.
+        packages: Names under which Debian's releases know the newest of the series, tried in turn.
+    """
+
+    name: str
+    packages: tuple[str, ...]
+
+    @property
+    def package_pattern(self) -> re.Pattern[str]:
+        """What the package that holds such a kernel is called."""
+        return re.compile(rf"linux-image-(?P<release>{re.escape(self.name)}\.[\w.+-]*cloud-amd64)")
+
+
+# Debian 12 offers 6.12 under its number beside its own 6.1; in Debian 13 it is the kernel without a number.
+SERIES_6_12 = KernelSeries("6.12", ("linux-image-6.12-cloud-amd64", "linux-image-cloud-amd64"))
+
+
+@dataclass(frozen=True, slots=True)
+class KernelImage:
+    """A kernel in the cache.
+
+    Attributes:
+        release: What ``uname -r`` says under it.
+        root: The unpacked package.
+    """
+
+    release: str
+    root: Path
+
+    @property
+    def kernel(self) -> Path:
+        """The compressed image to boot."""
+        return self.root / "boot" / f"vmlinuz-{self.release}"
+
+    def module(self, name: str) -> Path:
+        """The file of one of its modules.
+
+        Raises:
+            LabError: The package has no such module.
+        """
+        found = next((self.root / "lib/modules" / self.release).rglob(f"{name}.ko*"), None)
+        if found is None:
+            raise LabError(f"the kernel {self.release} has no module {name}", f"remove {self.root} to fetch it again")
+        return found
+
+
+def cache_directory(environment: Mapping[str, str] = os.environ) -> Path:
+    """Where the lab keeps what it fetched and what it found out."""
+    # The specification of XDG says to ignore a relative path.
+    given = environment.get("XDG_CACHE_HOME", "")
+    base = Path(given) if os.path.isabs(given) else Path(environment.get("HOME") or "~").expanduser() / ".cache"
+    return base / "kexplore" / "lab"
+
+
+async def kernel_image(series: KernelSeries, cache: Path, progress: Progress) -> KernelImage:
+    """The newest cached kernel of a series; fetched when there is none.
+
+    Raises:
+        LabError: It could not be fetched.
+    """
+    kernels = cache / "kernels"
+    if (cached := _newest(series, kernels)) is not None:
+        return cached
+    kernels.mkdir(parents=True, exist_ok=True)
+    async with _locked(cache / "lock", progress):
+        if (cached := _newest(series, kernels)) is not None:
+            return cached
+        for unfinished in kernels.glob(_UNFINISHED + "*"):  # of a process that was killed: we hold the lock
+            shutil.rmtree(unfinished)
+        return await _fetch(series, kernels, progress)
+
+
+def _newest(series: KernelSeries, kernels: Path) -> KernelImage | None:
+    found = []
+    for directory in kernels.glob("linux-image-*"):
+        match = series.package_pattern.fullmatch(directory.name)
+        if match:
+            found.append(KernelImage(match["release"], directory))
+    return max(found, key=lambda image: [int(number) for number in re.findall(r"\d+", image.release)], default=None)
+
+
+async def _fetch(series: KernelSeries, kernels: Path, progress: Progress) -> KernelImage:
+    apt = Apt()
+    package = await _package(series, apt)
+    if package is None:
+        progress("refreshing apt's package lists")
+        await apt.update()
+        package = await _package(series, apt)
+    if package is None:
+        raise LabError(
+            f"apt knows no cloud kernel {series.name} ({' or '.join(series.packages)})",
+            "the lab needs the package lists of Debian 12 (with security updates) or 13 for amd64",
+        )
+    progress(f"fetching the kernel ({await apt.size(package) / 1e6:.0f} MB)")
+    unpacked = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=kernels))
+    try:
+        try:
+            await apt.unpack(package, unpacked)
+        except LabError:
+            # Versions that a security update replaced vanish from the servers before our lists know.
+            progress("that kernel has vanished; refreshing apt's package lists")
+            await apt.update()
+            package = await _package(series, apt) or package
+            await apt.unpack(package, unpacked)
+        match = series.package_pattern.fullmatch(package)
+        assert match is not None
+        image = KernelImage(match["release"], kernels / package)
+        if not (unpacked / "boot" / image.kernel.name).exists():
+            raise LabError(
+                f"the package {package} holds no {image.kernel.name}", "this is a fault of kexplore: report it"
+            )
+        unpacked.chmod(0o755)
+        unpacked.rename(image.root)
+    finally:
+        shutil.rmtree(unpacked, ignore_errors=True)  # gone after the rename
+    return image
+
+
+async def _package(series: KernelSeries, apt: Apt) -> str | None:
+    for name in series.packages:
+        if (package := await apt.dependency(name, series.package_pattern)) is not None:
+            return package
+    return None
+
+
+@contextlib.asynccontextmanager
+async def _locked(path: Path, progress: Progress) -> AsyncIterator[None]:
+    descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
+    try:
+        told = False
+        # Polled, not waited for in a thread: a thread in flock() cannot be cancelled.
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if not told:
+                    progress("another kexplore is fetching the kernel; waiting for it")
+                    told = True
+                await asyncio.sleep(0.2)
+        yield
+    finally:
+        os.close(descriptor)
