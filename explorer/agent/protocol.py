@@ -7,8 +7,8 @@ Both sides speak it over any byte stream (a pipe, a virtio port, later ssh). A *
     JSON text (UTF-8, one object)
     blob (raw bytes, may be empty)
 
-Every object has ``op``. A request carries ``id``; its answers carry the same ``id``. A request that fails is answered by
-``{"op": "error", "id", "code", "message", "hint"}`` (codes: ``Code``). Only the agent sends blobs.
+Every object has ``op``. A request carries ``id``; its answers carry the same ``id``. A request that fails is answered
+by ``{"op": "error", "id", "code", "message", "hint"}`` (codes: ``Code``). Only the agent sends blobs.
 
 **Explorer to agent**
 
@@ -24,8 +24,8 @@ clean      ``id``                                                 ``cleaned {id,
 quit       ``id``                                                 ``bye {id, left}``, then the end of the stream
 ========== ====================================================== ===========================================
 
-A fact is sent in chunks of up to ``CHUNK`` bytes; ``encoding`` is ``raw`` or ``zlib`` (one zlib stream over all chunks).
-Names: see ``explorer.agent.facts``.
+A fact is sent in chunks of up to ``CHUNK`` bytes; ``encoding`` is ``raw`` or ``zlib`` (one zlib stream over all
+chunks). Names: see ``explorer.agent.facts``.
 
 A **probe** to arm is data, never text for the kernel; the agent validates each part and writes the definition itself::
 

@@ -1,0 +1,186 @@
+"""What the agent reads out to the explorer: facts that have a name here, and no other file of the machine.
+
+=========================== ============================================================================
+name                        what it is
+=========================== ============================================================================
+kallsyms                    every symbol of the kernel and its modules, with addresses where they are shown
+modules                     the loaded modules
+btf:NAME                    type information of ``vmlinux`` or of a module
+btf                         the names that ``btf:NAME`` takes, one a line
+available_filter_functions  what ftrace can trace
+enabled_functions           what is traced by ftrace at this moment, by whomever
+kprobe_blacklist            what kprobes refuse
+kprobes                     every armed kprobe, by whomever
+dynamic_events              every dynamic event defined, by whomever
+tracing_readme              the tracing syntax of this kernel
+config                      the options that the kernel was built with, as text
+lockdown                    the lockdown mode
+notes                       ELF notes of the kernel, its build id among them
+cpuinfo                     processors and their flags
+=========================== ============================================================================
+"""
+
+from __future__ import annotations
+
+import errno
+import gzip
+import io
+import os
+import platform
+import re
+import zlib
+from typing import BinaryIO, Dict, Iterator, List, Tuple
+
+from explorer.agent import protocol, tracefs_place
+from explorer.agent.failure import RequestError
+from explorer.agent.protocol import Code
+
+_BTF = "sys/kernel/btf"
+_DEBUGFS_HINT = "mount -t debugfs debugfs /sys/kernel/debug"
+
+# Paths under the root directory; TRACEFS stands for wherever tracefs is mounted. The first that exists counts.
+_PATHS: Dict[str, Tuple[List[str], str]] = {
+    "kallsyms": (["proc/kallsyms"], "the kernel needs CONFIG_KALLSYMS"),
+    "modules": (["proc/modules"], "the kernel needs CONFIG_MODULES"),
+    "available_filter_functions": (["TRACEFS/available_filter_functions"], "the kernel needs CONFIG_DYNAMIC_FTRACE"),
+    "enabled_functions": (["TRACEFS/enabled_functions"], "the kernel needs CONFIG_DYNAMIC_FTRACE"),
+    "kprobe_blacklist": (["sys/kernel/debug/kprobes/blacklist"], _DEBUGFS_HINT),
+    "kprobes": (["sys/kernel/debug/kprobes/list"], _DEBUGFS_HINT),
+    "dynamic_events": (["TRACEFS/dynamic_events", "TRACEFS/kprobe_events"], "the kernel needs CONFIG_KPROBE_EVENTS"),
+    "tracing_readme": (["TRACEFS/README"], "the kernel needs CONFIG_TRACING"),
+    "lockdown": (["sys/kernel/security/lockdown"], "the kernel has no lockdown, or securityfs is not mounted"),
+    "notes": (["sys/kernel/notes"], ""),
+    "cpuinfo": (["proc/cpuinfo"], ""),
+}
+_MODULE_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+class Facts:
+    """The facts of the machine whose file tree begins at ``root``."""
+
+    def __init__(self, root: str = "/") -> None:
+        self._root = root
+
+    def chunks(self, name: str, compress: bool) -> Iterator[Tuple[bytes, bool]]:
+        """Read a fact in pieces of at most ``protocol.CHUNK`` bytes, each with whether it is the last.
+
+        Yields:
+            One piece at least, however empty the fact is.
+
+        Raises:
+            RequestError: There is no such fact, or it cannot be read; also between pieces.
+        """
+        try:
+            with self._open(name) as source:
+                pieces = _read(source)
+                yield from _with_last(_recut(_deflated(pieces)) if compress else pieces)
+        except (OSError, EOFError, zlib.error) as error:
+            raise _unreadable(name, error) from None
+
+    def text(self, name: str) -> str:
+        """A small fact, whole.
+
+        Raises:
+            RequestError: There is no such fact, or it cannot be read.
+        """
+        return b"".join(piece for piece, _ in self.chunks(name, compress=False)).decode("utf-8", "surrogateescape")
+
+    def _open(self, name: str) -> BinaryIO:
+        if name == "config":
+            return self._open_config()
+        if name == "btf":
+            return io.BytesIO("".join(f"{entry}\n" for entry in self._btf_names()).encode())
+        if name.startswith("btf:"):
+            module = name[len("btf:") :]
+            if not _MODULE_NAME.fullmatch(module):
+                raise RequestError(Code.BAD_REQUEST, f"{module!r} is no module's name")
+            needs = "the module was built without type information, or the kernel without CONFIG_DEBUG_INFO_BTF"
+            return self._open_first(name, [f"{_BTF}/{module}"], needs)
+        if name not in _PATHS:
+            raise RequestError(Code.NO_SUCH_FACT, f"there is no fact named {name!r}")
+        return self._open_first(name, *_PATHS[name])
+
+    def _open_first(self, name: str, candidates: List[str], absent_hint: str) -> BinaryIO:
+        tracefs = tracefs_place.find(self._root)
+        for candidate in candidates:
+            if candidate.startswith("TRACEFS/"):
+                if tracefs is None:
+                    continue
+                path = os.path.join(tracefs, candidate[len("TRACEFS/") :])
+            else:
+                path = os.path.join(self._root, candidate)
+            try:
+                return open(path, "rb", buffering=0)
+            except FileNotFoundError:
+                continue
+        if candidates[0].startswith("TRACEFS/") and tracefs is None:
+            raise tracefs_place.absent(self._root)
+        raise RequestError(Code.NO_SUCH_FACT, f"this kernel does not offer {name}", absent_hint)
+
+    def _open_config(self) -> BinaryIO:
+        release = platform.release()
+        packed = os.path.join(self._root, "proc/config.gz")
+        if os.path.exists(packed):
+            return gzip.open(packed, "rb")  # type: ignore[return-value]  # a BinaryIO in all but name
+        return self._open_first(
+            "config", [f"boot/config-{release}", f"lib/modules/{release}/config"],
+            f"the kernel needs CONFIG_IKCONFIG_PROC, or its package a /boot/config-{release}",
+        )  # fmt: skip
+
+    def _btf_names(self) -> List[str]:
+        try:
+            return sorted(os.listdir(os.path.join(self._root, _BTF)))
+        except FileNotFoundError:
+            raise RequestError(
+                Code.NO_SUCH_FACT, "this kernel does not offer btf", "the kernel needs CONFIG_DEBUG_INFO_BTF"
+            ) from None
+
+
+def _read(source: BinaryIO) -> Iterator[bytes]:
+    # Files of /proc hand out a page or so per read; fewer, fuller chunks spare the explorer work.
+    pending = bytearray()
+    while True:
+        piece = source.read(protocol.CHUNK - len(pending))
+        pending += piece
+        if not piece or len(pending) == protocol.CHUNK:
+            yield bytes(pending)
+            pending.clear()
+        if not piece:
+            return
+
+
+def _deflated(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    squeeze = zlib.compressobj(level=1)
+    for piece in pieces:
+        yield squeeze.compress(piece)
+    yield squeeze.flush()
+
+
+def _recut(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    pending = bytearray()
+    for piece in pieces:
+        pending += piece
+        while len(pending) >= protocol.CHUNK:
+            yield bytes(pending[: protocol.CHUNK])
+            del pending[: protocol.CHUNK]
+    yield bytes(pending)
+
+
+def _with_last(pieces: Iterator[bytes]) -> Iterator[Tuple[bytes, bool]]:
+    held = next(pieces)
+    for piece in pieces:
+        if piece:
+            yield held, False
+            held = piece
+    yield held, True
+
+
+def _unreadable(name: str, error: Exception) -> RequestError:
+    number = error.errno if isinstance(error, OSError) else None
+    if number == errno.EACCES:
+        return RequestError(Code.NOT_PERMITTED, f"{name} can be read by root only", "run kexplore with sudo")
+    if number == errno.EPERM:
+        return RequestError(
+            Code.NOT_PERMITTED, f"the kernel forbids reading {name}", "a locked-down kernel does: kexplore doctor"
+        )
+    return RequestError(Code.FAILED, f"cannot read {name}: {error}")
