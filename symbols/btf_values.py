@@ -1,0 +1,143 @@
+"""BTF types as the rest of the program sees them: a ``CType`` to show and decode a value, a ``Shape`` to find it."""
+
+from __future__ import annotations
+
+from symbols.abi.shape import Shape, ShapeKind, unknown
+from symbols.btf import VOID_ID, Btf, BtfType
+from symbols.btf_format import Kind
+from symbols.c_declaration import declaration
+from symbols.c_types import VOID, CType, TypeKind
+from symbols.errors import BtfError
+
+_QUALIFIERS = frozenset({Kind.CONST, Kind.VOLATILE, Kind.RESTRICT, Kind.TYPE_TAG})
+_AGGREGATES = frozenset({Kind.STRUCT, Kind.UNION})
+_ENUMS = frozenset({Kind.ENUM, Kind.ENUM64})
+_IN_REGISTERS = 16
+"""The largest aggregate, in bytes, whose inside decides how it is passed."""
+_MAXIMUM_PARTS = 4096
+"""Members looked at for one shape; damaged data must not keep anybody waiting."""
+
+
+def c_type(btf: Btf, type_id: int, bits: int | None = None) -> CType:
+    """The type of a value.
+
+    Args:
+        btf: Where the type id belongs.
+        type_id: Any type, ``VOID_ID`` included.
+        bits: The width of a bit-field of this type.
+
+    Raises:
+        BtfError: The type is damaged.
+    """
+    record = btf.resolve(type_id)
+    text = declaration(btf, type_id)
+    if record is None:
+        return VOID if text == "void" else CType(text, TypeKind.VOID, 0)
+    size = btf.size_of(record.id)
+    if record.kind is Kind.PTR:
+        pointee = _unqualified(btf, record.target)
+        pointee_size = None if pointee == VOID_ID else btf.size_of(pointee)
+        return CType(text, TypeKind.POINTER, size, declaration(btf, pointee), pointee_size)
+    if record.kind is Kind.INT:
+        integer = btf.integer(record)
+        kind = TypeKind.BOOL if integer.boolean else TypeKind.SIGNED if integer.signed else TypeKind.UNSIGNED
+        narrow = integer.bits if size is not None and integer.bits < 8 * size else None
+        return CType(text, kind, size, bits=bits or narrow)
+    if record.kind in _ENUMS:
+        return CType(text, TypeKind.ENUM, size, enumerators=tuple(btf.enumerators(record)), bits=bits)
+    if record.kind is Kind.FLOAT:
+        return CType(text, TypeKind.FLOAT, size)
+    if record.kind in _AGGREGATES or record.kind is Kind.ARRAY:
+        return CType(text, TypeKind.AGGREGATE, size)
+    return CType(text, TypeKind.UNKNOWN, size)
+
+
+def shape_of(btf: Btf, type_id: int) -> Shape:
+    """The shape of a parameter or result that is not ``void``.
+
+    BTF tells neither ``packed`` nor ``aligned``: a packed struct is recognised by its crooked members, an alignment
+    by attribute is not seen.
+
+    Raises:
+        BtfError: The type is damaged.
+    """
+    record = btf.resolve(type_id)
+    if record is None or record.kind in (Kind.FUNC_PROTO, Kind.ARRAY):
+        return unknown(f"{declaration(btf, type_id)} cannot be passed by value")
+    if record.kind is Kind.FWD:
+        return unknown(f"{declaration(btf, type_id)} is only declared, its size is not known")
+    size = btf.size_of(record.id)
+    if size is None:
+        return unknown(f"the size of {declaration(btf, type_id)} is not known")
+    if record.kind in _AGGREGATES:
+        return _AggregateWalk(btf, size).shape(record)
+    if record.kind is Kind.FLOAT:
+        return Shape(ShapeKind.FLOATING, size, size)
+    if size == 16:
+        return Shape(ShapeKind.WIDE, size, size)
+    if size not in (1, 2, 4, 8):
+        return unknown(f"an integer of {size} bytes")
+    return Shape(ShapeKind.INTEGER, size, size)
+
+
+class _AggregateWalk:
+    """Looks at every part of a struct or union."""
+
+    def __init__(self, btf: Btf, size: int) -> None:
+        self._btf = btf
+        self._size = size
+        self._left = _MAXIMUM_PARTS
+        self._alignment = 1
+        self._misaligned = False
+        self._floating = False
+        self._cause = ""
+
+    def shape(self, record: BtfType) -> Shape:
+        self._members(record, 0)
+        if self._cause:
+            return unknown(self._cause)
+        kind = ShapeKind.FLOATING if self._floating else ShapeKind.AGGREGATE
+        packed = self._misaligned or self._size % self._alignment != 0
+        return Shape(kind, self._size, 1 if packed else self._alignment, self._misaligned)
+
+    def _members(self, record: BtfType, start: int) -> None:
+        for member in self._btf.members(record):
+            if member.bit_size is None:
+                self._part(member.type, start + member.bit_offset // 8)
+            else:
+                size = self._btf.size_of(member.type) or 1
+                self._alignment = max(self._alignment, min(size, 8))
+
+    def _part(self, type_id: int, start: int) -> None:
+        self._left -= 1
+        if self._left < 0:
+            raise BtfError("a type is too entangled to tell how it is passed")
+        record = self._btf.resolve(type_id)
+        if record is None:
+            raise BtfError("a member is void")
+        if record.kind is Kind.ARRAY:
+            element, count = self._btf.array(record)
+            size = self._btf.size_of(element) or 0
+            # Of a large aggregate only the alignment matters, which the first element tells.
+            for index in range(min(count, _IN_REGISTERS) if self._size <= _IN_REGISTERS else min(count, 1)):
+                self._part(element, start + index * size)
+        elif record.kind in _AGGREGATES:
+            self._members(record, start)
+        elif (own := self._btf.size_of(record.id)) is None:
+            self._cause = f"a member of it, {declaration(self._btf, type_id)}, is not known"
+        elif own:
+            self._floating |= record.kind is Kind.FLOAT
+            alignment = min(own, 16)
+            self._alignment = max(self._alignment, alignment)
+            self._misaligned |= start % alignment != 0
+
+
+def _unqualified(btf: Btf, type_id: int) -> int:
+    for _ in range(64):
+        if type_id == VOID_ID:
+            break
+        record = btf.type(type_id)
+        if record.kind not in _QUALIFIERS:
+            return type_id
+        type_id = record.target
+    return VOID_ID

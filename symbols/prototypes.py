@@ -1,0 +1,114 @@
+"""Prototypes of functions: what BTF says of them, how far it can be believed, and where each value lives."""
+
+from __future__ import annotations
+
+import re
+
+from symbols.abi.conventions import CONVENTIONS
+from symbols.abi.placement import place
+from symbols.abi.shape import Shape, ShapeKind
+from symbols.btf import VOID_ID, Btf
+from symbols.btf_values import c_type, shape_of
+from symbols.c_declaration import function_declaration
+from symbols.c_types import UNKNOWN_TYPE, CType, TypeKind
+from symbols.errors import BtfError
+from symbols.naming import Part, part_of
+from symbols.prototype import Parameter, Prototype, Source, Trust
+
+_WRAPPER = re.compile(r"__(x64|ia32|x32|arm64|s390x?|riscv)_(compat_)?sys_\w+")
+"""CONFIG_ARCH_HAS_SYSCALL_WRAPPER, since 4.17: the entry points of system calls."""
+
+_WRAPPER_CAUSE = (
+    "a system call entry: it gets the caller's saved registers; the system call's own arguments are inside them"
+)
+
+
+def from_btf(btf: Btf, architecture: str, name: str, *, instances: int = 1) -> Prototype:
+    """The prototype of a function by what one BTF says: the kernel's own, or the module's that the function is in.
+
+    Args:
+        btf: Only its own functions count, not those of its base.
+        architecture: As ``uname -m`` prints it.
+        name: The symbol, with its suffixes.
+        instances: How many symbols of this kernel or module have the name.
+
+    Returns:
+        A prototype; with ``Trust.NONE`` and the cause when BTF has no usable one.
+    """
+    if part_of(name) is Part.COLD:
+        return unknown(architecture, name, "a cold part is jumped to from inside its function, not called")
+    found = btf.functions(name)
+    trust, cause = Trust.EXACT, ""
+    if not found and "." in name:
+        base = name.partition(".")[0]
+        found = btf.functions(base)
+        trust = Trust.VARIANT
+        cause = f"a variant that the compiler made: this is the prototype of {base}, its arguments may have moved"
+    if not found:
+        if _WRAPPER.fullmatch(name):
+            return _wrapper(architecture, name)
+        return unknown(architecture, name, "BTF has no function of this name")
+    try:
+        texts = {_text(btf, type_id, name): type_id for type_id in found}
+        if len(texts) > 1:
+            return unknown(
+                architecture, name, f"{len(texts)} functions of this name differ: {'; '.join(sorted(texts))}"
+            )
+        if instances > 1 and trust is Trust.EXACT:
+            trust = Trust.VARIANT
+            cause = f"{instances} functions have this name, BTF does not tell which of them it means"
+        if _WRAPPER.fullmatch(name):
+            trust, cause = Trust.WRAPPER, _WRAPPER_CAUSE
+        ((text, type_id),) = texts.items()
+        return _build(btf, architecture, name, text, type_id, trust, cause)
+    except BtfError as error:
+        return unknown(architecture, name, f"its BTF is damaged: {error}")
+
+
+def unknown(architecture: str, name: str, cause: str) -> Prototype:
+    """The prototype of a function of which nothing is known: its text names the raw argument registers."""
+    convention = CONVENTIONS.get(architecture)
+    registers = ", ".join(convention.arguments) if convention else "?"
+    returned, _ = place(architecture, Shape(ShapeKind.INTEGER, 8, 8), ())
+    return Prototype(name, f"{name}({registers})", Source.NONE, Trust.NONE, cause, UNKNOWN_TYPE, returned, ())
+
+
+def _text(btf: Btf, function: int, name: str) -> str:
+    return function_declaration(btf, btf.type(btf.type(function).target), name)
+
+
+def _build(btf: Btf, architecture: str, name: str, text: str, function: int, trust: Trust, cause: str) -> Prototype:
+    record = btf.type(btf.type(function).target)
+    described = btf.parameters(record)
+    varargs = bool(described) and described[-1] == ("", VOID_ID)
+    if varargs:
+        described.pop()
+    returns_nothing = btf.resolve(record.target) is None
+    returned, locations = place(
+        architecture,
+        None if returns_nothing else shape_of(btf, record.target),
+        [shape_of(btf, type_id) for _, type_id in described],
+    )
+    parameters = tuple(
+        Parameter(parameter, c_type(btf, type_id), location)
+        for (parameter, type_id), location in zip(described, locations, strict=True)
+    )
+    return Prototype(
+        name, text, Source.BTF, trust, cause, c_type(btf, record.target), returned, parameters, varargs
+    )  # fmt: skip
+
+
+def _wrapper(architecture: str, name: str) -> Prototype:
+    """A system call entry that BTF leaves out: all of them look alike."""
+    returned, locations = place(architecture, Shape(ShapeKind.INTEGER, 8, 8), [Shape(ShapeKind.INTEGER, 8, 8)])
+    registers = CType("const struct pt_regs *", TypeKind.POINTER, 8, "struct pt_regs")
+    return Prototype(
+        name,
+        f"long {name}(const struct pt_regs *regs)",
+        Source.NONE,
+        Trust.WRAPPER,
+        _WRAPPER_CAUSE,
+        CType("long", TypeKind.SIGNED, 8),
+        returned,
+        (Parameter("regs", registers, locations[0]),),
+    )
