@@ -43,9 +43,11 @@ def options(virtiofsd: Path, listener: int, root: bool) -> list[str]:
     The cache mode matters most: without ``always`` each look-up asks the host, and an emulated guest crawls.
     """
     if virtiofsd.parent.name == "qemu":
-        chosen = ["-f", f"--fd={listener}", "-o", "source=/", "-o", "sandbox=chroot", "-o", "cache=always"]
+        chosen = ["-f", f"--fd={listener}"]
+        for option in ("source=/", "sandbox=chroot", "cache=always", "log_level=err"):
+            chosen += ["-o", option]
     else:
-        chosen = [f"--fd={listener}", "--shared-dir=/", "--sandbox=chroot", "--cache=always"]
+        chosen = [f"--fd={listener}", "--shared-dir=/", "--sandbox=chroot", "--cache=always", "--log-level=error"]
     # The limit that it would like is refused to other users; the tether has already given it the most there is.
     return chosen if root else [*chosen, "--rlimit-nofile=0"]
 

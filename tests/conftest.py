@@ -1,0 +1,3 @@
+"""What all layers of the test suite share."""
+
+pytest_plugins = ["tests.lab_layer"]
