@@ -26,6 +26,4 @@ def absent(root: str) -> RequestError:
     path = os.path.join(root, PLACES[0])
     if os.path.isdir(path) and not os.access(path, os.X_OK):
         return RequestError(Code.NOT_PERMITTED, "tracefs is open to root only", "run kexplore with sudo")
-    return RequestError(
-        Code.KERNEL_CANNOT, "tracefs is not mounted", f"as root: mount -t tracefs tracefs /{PLACES[0]}"
-    )
+    return RequestError(Code.KERNEL_CANNOT, "tracefs is not mounted", f"as root: mount -t tracefs tracefs /{PLACES[0]}")

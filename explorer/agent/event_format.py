@@ -1,0 +1,176 @@
+"""The fields of an event's records: from the text of its ``format`` file to a decoder compiled for it."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import struct
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+from explorer.agent.ring_buffer import Record, RingBufferError
+
+_ID = re.compile(r"^ID: (\d+)$", re.MULTILINE)
+_FIELD = re.compile(r"^\tfield:([^;]+);\toffset:(\d+);\tsize:(\d+);(?:\tsigned:(\d);)?$", re.MULTILINE)
+_NAME = re.compile(r"(\w+)(?:\[[^\]]*\])?$")
+
+_CODES = {(1, False): "B", (1, True): "b", (2, False): "H", (2, True): "h",
+          (4, False): "I", (4, True): "i", (8, False): "Q", (8, True): "q"}  # fmt: skip
+
+# TRACE_FLAG_* of include/linux/trace_events.h
+_NMI = 0x40
+_HARD_INTERRUPT = 0x08
+_SOFT_INTERRUPT = 0x10
+
+_FAULT_TEXT = b"(fault)\0"
+
+
+class Field(NamedTuple):
+    """One field: ``dynamic`` ones hold u16 offset and u16 length of data at the record's end (``__data_loc``)."""
+
+    offset: int
+    size: int
+    signed: bool
+    dynamic: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class EventFormat:
+    """What ``events/GROUP/EVENT/format`` says: the event's id and its fields by name."""
+
+    id: int
+    fields: Dict[str, Field]
+
+    @classmethod
+    def parse(cls, text: str) -> EventFormat:
+        """Read a format file.
+
+        Raises:
+            RingBufferError: It has no id or no fields.
+        """
+        number = _ID.search(text)
+        fields: Dict[str, Field] = {}
+        for declaration, offset, size, signed in _FIELD.findall(text):
+            name = _NAME.search(declaration)
+            if name is not None:
+                dynamic = declaration.startswith("__data_loc")
+                fields[name.group(1)] = Field(int(offset), int(size), signed == "1" and not dynamic, dynamic)
+        if number is None or not fields:
+            raise RingBufferError("an event's format has no id or no fields")
+        return cls(int(number.group(1)), fields)
+
+    def unpacker(self, names: Sequence[str]) -> Tuple[struct.Struct, Dict[str, int]]:
+        """A struct over the fixed part of a record, and where in its tuple each of ``names`` comes.
+
+        Raises:
+            RingBufferError: A field is missing, or of a size that no integer has.
+        """
+        try:
+            wanted = sorted({name: self.fields[name] for name in names}.items(), key=lambda item: item[1].offset)
+        except KeyError as error:
+            raise RingBufferError(f"an event's format has no field {error}") from None
+        codes, position = ["<"], 0
+        for name, field in wanted:
+            code = _CODES.get((field.size, field.signed))
+            if code is None or field.offset < position:
+                raise RingBufferError(f"field {name} is not a plain integer")
+            codes.append(f"{field.offset - position}x{code}")
+            position = field.offset + field.size
+        return struct.Struct("".join(codes)), {name: place for place, (name, _) in enumerate(wanted)}
+
+
+class ValueField(NamedTuple):
+    """The fields that carry one value of a probe.
+
+    Attributes:
+        name: The field with the value.
+        guard: For an integer read from memory, the text field that tells whether the read faulted: where a read faults
+            the kernel leaves in the record whatever bytes were there before, but marks a text. None where no memory is
+            read.
+    """
+
+    name: str
+    guard: Optional[str]
+
+
+class Hit(NamedTuple):
+    """One decoded record of a probe."""
+
+    context: str
+    tid: int
+    comm: str
+    values: List[Any]
+    registers: Optional[List[int]]
+
+
+class HitDecoder:
+    """Decodes the records of one probe.
+
+    Args:
+        event: The probe's event; it has a field ``comm``.
+        values: The fields of its values, in order.
+        registers: The fields of its registers, in order; empty when they are not recorded.
+
+    Raises:
+        RingBufferError: The event lacks one of these fields.
+    """
+
+    def __init__(self, event: EventFormat, values: Sequence[ValueField], registers: Sequence[str]) -> None:
+        names = ["common_flags", "common_pid", "comm", *registers]
+        for value in values:
+            names.append(value.name)
+            if value.guard is not None:
+                names.append(value.guard)
+        self._struct, place = event.unpacker(names)
+        self._flags, self._tid, self._comm = place["common_flags"], place["common_pid"], place["comm"]
+        self._values = [
+            (place[value.name], event.fields[value.name].dynamic, -1 if value.guard is None else place[value.guard])
+            for value in values
+        ]
+        self._registers = [place[name] for name in registers]
+
+    def decode(self, page: bytes, record: Record) -> Hit:
+        """Decode one record.
+
+        Raises:
+            RingBufferError: It is shorter than its event's format says, or points outside itself.
+        """
+        _, start, end, _ = record
+        if start + self._struct.size > end:
+            raise RingBufferError(f"a record of {end - start} bytes is shorter than its format")
+        raw = self._struct.unpack_from(page, start)
+        values: List[Any] = []
+        for place, dynamic, guard in self._values:
+            if dynamic:
+                values.append(_text(page, start, end, raw[place]))
+            elif guard >= 0 and _faulted(page, start, end, raw[guard]):
+                values.append(None)
+            else:
+                values.append(raw[place])
+        comm = _text(page, start, end, raw[self._comm])
+        registers = [raw[place] for place in self._registers] if self._registers else None
+        return Hit(context_name(raw[self._flags]), raw[self._tid], comm or "", values, registers)
+
+
+def context_name(flags: int) -> str:
+    """What the processor was doing, from a record's ``common_flags``."""
+    if flags & _NMI:
+        return "nmi"
+    if flags & _HARD_INTERRUPT:
+        return "irq"
+    return "softirq" if flags & _SOFT_INTERRUPT else "task"
+
+
+def _text(page: bytes, start: int, end: int, location: int) -> Optional[str]:
+    if _faulted(page, start, end, location):
+        return None
+    beginning = start + (location & 0xFFFF)
+    text = page[beginning : beginning + (location >> 16)]
+    return text.split(b"\0", 1)[0].decode("utf-8", "surrogateescape")
+
+
+def _faulted(page: bytes, start: int, end: int, location: int) -> bool:
+    # A read that faulted has no length; kernels 6.2 to 6.4 write this text in its place.
+    beginning, length = start + (location & 0xFFFF), location >> 16
+    if beginning + length > end:
+        raise RingBufferError("a text lies outside its record")
+    return length == 0 or page[beginning : beginning + length] == _FAULT_TEXT
