@@ -195,8 +195,7 @@ class Btf:
 
     def members(self, record: BtfType) -> list[Member]:
         """The members of a STRUCT or UNION."""
-        if record.kind not in (Kind.STRUCT, Kind.UNION):
-            raise ValueError(f"{record.kind.name} has no members")
+        _expect(record, Kind.STRUCT, Kind.UNION)
         result = []
         words = self._tail(record, 3 * record.length)
         for name, type_id, offset in zip(words[0::3], words[1::3], words[2::3], strict=True):
@@ -208,37 +207,33 @@ class Btf:
 
     def enumerators(self, record: BtfType) -> list[tuple[str, int]]:
         """The names and values of an ENUM or ENUM64, in the order of their declaration."""
+        _expect(record, Kind.ENUM, Kind.ENUM64)
         if record.kind is Kind.ENUM64:
             words = self._tail(record, 3 * record.length)
             values = [low | high << 32 for low, high in zip(words[1::3], words[2::3], strict=True)]
             names, sign = words[0::3], 1 << 63
-        elif record.kind is Kind.ENUM:
+        else:
             words = self._tail(record, 2 * record.length)
             names, values, sign = words[0::2], list(words[1::2]), 1 << 31
-        else:
-            raise ValueError(f"{record.kind.name} has no enumerators")
         if record.flag:
             values = [value - 2 * sign if value & sign else value for value in values]
         return [(self._string(name), value) for name, value in zip(names, values, strict=True)]
 
     def parameters(self, record: BtfType) -> list[tuple[str, int]]:
         """The names and type ids of the parameters of a FUNC_PROTO; a last ("", ``VOID_ID``) stands for ``...``."""
-        if record.kind is not Kind.FUNC_PROTO:
-            raise ValueError(f"{record.kind.name} has no parameters")
+        _expect(record, Kind.FUNC_PROTO)
         words = self._tail(record, 2 * record.length)
         return [(self._string(name), type_id) for name, type_id in zip(words[0::2], words[1::2], strict=True)]
 
     def array(self, record: BtfType) -> tuple[int, int]:
         """The element's type id and the number of elements of an ARRAY."""
-        if record.kind is not Kind.ARRAY:
-            raise ValueError(f"{record.kind.name} is no array")
+        _expect(record, Kind.ARRAY)
         element, _, count = self._tail(record, 3)
         return element, count
 
     def integer(self, record: BtfType) -> Integer:
         """The encoding of an INT."""
-        if record.kind is not Kind.INT:
-            raise ValueError(f"{record.kind.name} is no integer")
+        _expect(record, Kind.INT)
         (word,) = self._tail(record, 1)
         encoding = word >> 24 & 0x0F
         return Integer(bool(encoding & _SIGNED), bool(encoding & _BOOL), word & 0xFF)
@@ -299,6 +294,11 @@ class Btf:
                 return ""
             raise BtfError(f"a BTF name lies at {offset}, outside the strings")
         return owner._strings[start : owner._strings.index("\0", start)]
+
+
+def _expect(record: BtfType, *kinds: Kind) -> None:
+    if record.kind not in kinds:
+        raise BtfError(f"type {record.id} is a {record.kind.name}, not a {' or '.join(kind.name for kind in kinds)}")
 
 
 def _words(section: bytes, byte_order: str) -> Sequence[int]:

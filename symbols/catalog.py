@@ -12,10 +12,17 @@ from collections.abc import Iterator, Sequence
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
+from symbols import prototypes
+from symbols.btf import Btf
 from symbols.errors import KexploreError, UnknownSymbolError
 from symbols.kallsyms import PSEUDO_MODULES, SymbolTable
 from symbols.naming import Part, part_of
+from symbols.prototype import Prototype
 from symbols.symbol import FUNCTION_TYPES, Symbol
+from symbols.text_sections import find_sections
+from symbols.tracing_lists import TracingLists
+from symbols.verdict import Verdict, VerdictKind
+from symbols.verdicts import Evidence, judge
 
 _ALIKE = 0.6
 """Least similarity, of 0 to 1, of a name that is offered for one that does not exist."""
@@ -54,12 +61,14 @@ class Catalog:
         architecture: As ``uname -m`` prints it.
         rows: What a list shows by default, as rows of the table: functions, without padding, stubs, cold parts and
             section marks, one row for each name and module.
-        row_names: The names of ``rows``, in parallel, for the search.
+        names: The names of ``rows``, in parallel, for the search.
     """
 
     def __init__(self, table: SymbolTable, architecture: str) -> None:
         self.architecture = architecture
         self._table = table
+        self._lists: TracingLists | None = None
+        self._btf: dict[str | None, Btf | KexploreError] = {}
         self._by_name: dict[str, int] = {}
         self._more: dict[str, list[int]] = {}
         """Names with more than one row: all of their rows."""
@@ -78,7 +87,16 @@ class Catalog:
             if fresh and letter in FUNCTION_TYPES and part_of(name) in _SHOWN:
                 shown.append(row)
         self.rows: Sequence[int] = shown
-        self.row_names: list[str] = [table.names[row] for row in shown]
+        self.names: list[str] = [table.names[row] for row in shown]
+        self._sections = find_sections(architecture, self._address_of)
+
+    def add_tracing_lists(self, lists: TracingLists) -> None:
+        """Add what the kernel says about tracing; until then verdicts that depend on it are unknown."""
+        self._lists = lists
+
+    def add_btf(self, btf: Btf | KexploreError, module: str | None = None) -> None:
+        """Add the types of the kernel, or of one module; or the reason why they cannot be had."""
+        self._btf[module] = btf
 
     def __len__(self) -> int:
         return len(self._table)
@@ -170,13 +188,57 @@ class Catalog:
         table = self._table
         return sum(table.module(row) not in PSEUDO_MODULES for row in self._rows_of(symbol.name))
 
+    def verdict(self, symbol: Symbol) -> Verdict:
+        """Whether the entry of a symbol can be probed, how, and if not, why."""
+        return judge(Evidence(symbol, self._owner(symbol), self.count(symbol), self._sections, self._lists))
+
+    def verdict_on_name(self, name: str) -> Verdict:
+        """Why there is no symbol of this name, as far as that can be told."""
+        module, _, plain = name.rpartition(":")
+        if module and not self._is_loaded(module):
+            cause = f"no module {module} is loaded: the kernel would take the probe silently, and it would never fire"
+            return Verdict(VerdictKind.MODULE_NOT_LOADED, None, cause)
+        variants = [other for other in self.names if other.startswith(f"{plain}.")]
+        if variants:
+            cause = f"the compiler left no {plain}, only {', '.join(variants[:3])}"
+        elif near := self.nearest(plain):
+            cause = f"no symbol has this name; near: {', '.join(near)}"
+        else:
+            cause = "no symbol has this name"
+        return Verdict(VerdictKind.UNKNOWN, None, cause)
+
+    def prototype(self, symbol: Symbol) -> Prototype:
+        """The prototype of a function; with ``Trust.NONE`` and the cause where nothing is known."""
+        btf = self._btf.get(symbol.module)
+        if isinstance(btf, Btf):
+            instances = sum(other.module == symbol.module for other in self.find(symbol.name))
+            return prototypes.from_btf(btf, self.architecture, symbol.name, instances=instances)
+        whose = f"module {symbol.module}" if symbol.module else "the kernel"
+        cause = f"the types of {whose} have not been read yet" if btf is None else btf.message
+        return prototypes.without_btf(self.architecture, symbol.name, cause)
+
     def nearest(self, name: str, limit: int = 3) -> list[str]:
         """Names like one that does not exist, best first."""
         plain = name.rpartition(":")[2]
         found = process.extract(
-            plain, self.row_names, scorer=OSA.normalized_similarity, limit=4 * limit, score_cutoff=_ALIKE
+            plain, self.names, scorer=OSA.normalized_similarity, limit=4 * limit, score_cutoff=_ALIKE
         )
         return list(dict.fromkeys(match for match, _, _ in found))[:limit]
+
+    def _is_loaded(self, module: str) -> bool:
+        modules = self._lists.modules if self._lists else {}
+        return module in self._table.modules or (not isinstance(modules, KexploreError) and module in modules)
+
+    def _address_of(self, name: str) -> int | None:
+        row = self._by_name.get(name)
+        return None if row is None or self._table.module(row) is not None else self._table.address(row)
+
+    def _owner(self, symbol: Symbol) -> Symbol | None:
+        """The function that a dotted name belongs to."""
+        if symbol.base_name == symbol.name:
+            return None
+        candidates = [other for other in self.find(symbol.base_name) if other.module == symbol.module]
+        return candidates[0] if len(candidates) == 1 else None
 
     def _rows_of(self, name: str) -> Sequence[int]:
         if name.startswith("__pfx_"):

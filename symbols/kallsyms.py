@@ -10,13 +10,12 @@ import re
 import sys
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterable
 from itertools import pairwise
 
 from symbols.errors import FactError
+from symbols.list_text import damaged, decode
 from symbols.symbol import Symbol
 
-_CLEAN = bytes(range(0x20, 0x7F)) + b"\n\t"
 _LINE = re.compile(r"([0-9a-f]{1,16}) (\S) (\S+)(?:\t\[(\S+)\])?")
 _PIECE = 1 << 16
 _ABSOLUTE_TYPES = frozenset("aA")
@@ -129,9 +128,7 @@ def parse(data: bytes, *, partial: bool = False) -> SymbolTable:
         data = data[: data.rfind(b"\n") + 1]
     elif not data:
         raise FactError("kallsyms is empty", "is the kernel built with CONFIG_KALLSYMS?")
-    if data.translate(None, _CLEAN):
-        raise _damaged(data)
-    text = data.decode("ascii")
+    text = decode(data, "kallsyms")
     tab = text.find("\t")
     kernel_end = text.rfind("\n", 0, tab) + 1 if tab >= 0 else len(text)
     columns = _whole_columns(text, kernel_end)
@@ -142,10 +139,10 @@ def parse(data: bytes, *, partial: bool = False) -> SymbolTable:
     modules: dict[str | None, int] = {None: 0}
     of = array("I", bytes(4 * len(names)))
     letters = []
-    for number, line in enumerate(_lines(text[kernel_end:], len(names)), len(names) + 1):
+    for number, line in enumerate(text[kernel_end:].splitlines(), len(names) + 1):
         match = _LINE.fullmatch(line)
         if match is None:
-            raise _no_symbol(number, line)
+            raise damaged("kallsyms", number, line)
         address, letter, name, module = match.groups()
         addresses.append(int(address, 16))
         letters.append(letter)
@@ -184,22 +181,3 @@ def _whole_columns(text: str, stop: int) -> tuple[list[str], array[int], str] | 
     if sys.byteorder == "little":
         addresses.byteswap()
     return names, addresses, "".join(types)
-
-
-def _lines(text: str, before: int) -> Iterable[str]:
-    lines = text.split("\n")
-    last = lines.pop()
-    if last:
-        raise FactError(f"kallsyms breaks off in line {before + len(lines) + 1}", "read the list again")
-    return lines
-
-
-def _damaged(data: bytes) -> FactError:
-    for number, line in enumerate(data.split(b"\n"), 1):
-        if line.translate(None, _CLEAN):
-            return _no_symbol(number, line.decode("ascii", "backslashreplace"))
-    raise AssertionError("no line holds the byte that the whole list holds")
-
-
-def _no_symbol(number: int, line: str) -> FactError:
-    return FactError(f"line {number} of kallsyms is no symbol: {line[:60]!r}", "read the list again")

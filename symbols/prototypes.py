@@ -36,7 +36,7 @@ def from_btf(btf: Btf, architecture: str, name: str, *, instances: int = 1) -> P
         A prototype; with ``Trust.NONE`` and the cause when BTF has no usable one.
     """
     if part_of(name) is Part.COLD:
-        return unknown(architecture, name, "a cold part is jumped to from inside its function, not called")
+        return without_btf(architecture, name, "a cold part is jumped to from inside its function, not called")
     found = btf.functions(name)
     trust, cause = Trust.EXACT, ""
     if not found and "." in name:
@@ -45,13 +45,11 @@ def from_btf(btf: Btf, architecture: str, name: str, *, instances: int = 1) -> P
         trust = Trust.VARIANT
         cause = f"a variant that the compiler made: this is the prototype of {base}, its arguments may have moved"
     if not found:
-        if _WRAPPER.fullmatch(name):
-            return _wrapper(architecture, name)
-        return unknown(architecture, name, "BTF has no function of this name")
+        return without_btf(architecture, name, "BTF has no function of this name")
     try:
         texts = {_text(btf, type_id, name): type_id for type_id in found}
         if len(texts) > 1:
-            return unknown(
+            return without_btf(
                 architecture, name, f"{len(texts)} functions of this name differ: {'; '.join(sorted(texts))}"
             )
         if instances > 1 and trust is Trust.EXACT:
@@ -62,15 +60,26 @@ def from_btf(btf: Btf, architecture: str, name: str, *, instances: int = 1) -> P
         ((text, type_id),) = texts.items()
         return _build(btf, architecture, name, text, type_id, trust, cause)
     except BtfError as error:
-        return unknown(architecture, name, f"its BTF is damaged: {error}")
+        return without_btf(architecture, name, f"its BTF is damaged: {error}")
 
 
-def unknown(architecture: str, name: str, cause: str) -> Prototype:
-    """The prototype of a function of which nothing is known: its text names the raw argument registers."""
+def without_btf(architecture: str, name: str, cause: str) -> Prototype:
+    """The prototype of a function of which BTF tells nothing, for the given cause.
+
+    All system call entries look alike, so those are known all the same; of any other function the text names the raw
+    argument registers.
+    """
+    word = Shape(ShapeKind.INTEGER, 8, 8)
+    returned, locations = place(architecture, word, [word])
+    if _WRAPPER.fullmatch(name):
+        registers = CType("const struct pt_regs *", TypeKind.POINTER, 8, "struct pt_regs")
+        parameters = (Parameter("regs", registers, locations[0]),)
+        long = CType("long", TypeKind.SIGNED, 8)
+        text = f"long {name}(const struct pt_regs *regs)"
+        return Prototype(name, text, Source.NONE, Trust.WRAPPER, _WRAPPER_CAUSE, long, returned, parameters)
     convention = CONVENTIONS.get(architecture)
-    registers = ", ".join(convention.arguments) if convention else "?"
-    returned, _ = place(architecture, Shape(ShapeKind.INTEGER, 8, 8), ())
-    return Prototype(name, f"{name}({registers})", Source.NONE, Trust.NONE, cause, UNKNOWN_TYPE, returned, ())
+    text = f"{name}({', '.join(convention.arguments) if convention else '?'})"
+    return Prototype(name, text, Source.NONE, Trust.NONE, cause, UNKNOWN_TYPE, returned, ())
 
 
 def _text(btf: Btf, function: int, name: str) -> str:
@@ -93,22 +102,5 @@ def _build(btf: Btf, architecture: str, name: str, text: str, function: int, tru
         Parameter(parameter, c_type(btf, type_id), location)
         for (parameter, type_id), location in zip(described, locations, strict=True)
     )
-    return Prototype(
-        name, text, Source.BTF, trust, cause, c_type(btf, record.target), returned, parameters, varargs
-    )  # fmt: skip
-
-
-def _wrapper(architecture: str, name: str) -> Prototype:
-    """A system call entry that BTF leaves out: all of them look alike."""
-    returned, locations = place(architecture, Shape(ShapeKind.INTEGER, 8, 8), [Shape(ShapeKind.INTEGER, 8, 8)])
-    registers = CType("const struct pt_regs *", TypeKind.POINTER, 8, "struct pt_regs")
-    return Prototype(
-        name,
-        f"long {name}(const struct pt_regs *regs)",
-        Source.NONE,
-        Trust.WRAPPER,
-        _WRAPPER_CAUSE,
-        CType("long", TypeKind.SIGNED, 8),
-        returned,
-        (Parameter("regs", registers, locations[0]),),
-    )
+    returns = c_type(btf, record.target)
+    return Prototype(name, text, Source.BTF, trust, cause, returns, returned, parameters, varargs)

@@ -1,0 +1,190 @@
+"""The kernel's own lists of what can be traced, what must not be probed, and which modules are loaded.
+
+They are available_filter_functions and enabled_functions of tracefs, kprobes/blacklist of debugfs and /proc/modules.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from itertools import accumulate
+
+from symbols.errors import FactError, KexploreError
+from symbols.list_text import damaged, decode
+
+_FUNCTION = re.compile(r"(\S+)(?: \[(\S+)\])?")
+_ENABLED = re.compile(r"(\S+)(?: \[(\S+)\])? \((-?\d+)\)((?: [A-Z ])*)\s*(?:\s(?:tramp|ops|subops):.*)?")
+_RANGE = re.compile(r"0x([0-9a-f]{1,16})-0x([0-9a-f]{1,16})\t(\S+)(?: \[(\S+)\])?")
+_MODULE = re.compile(r"(\S+) (\d+) (\d+|-) (\S+) (\S+) 0x([0-9a-f]{1,16})(?: \(\S*\))?")
+_INVALID = "__ftrace_invalid_address__"
+
+
+class TraceableFunctions:
+    """What ftrace can trace: available_filter_functions. The same name may be listed several times."""
+
+    def __init__(self, lines: Counter[str]) -> None:
+        """``lines`` counts the entries as the kernel writes them: ``name`` or ``name [module]``."""
+        self._lines = lines
+
+    def __len__(self) -> int:
+        return self._lines.total()
+
+    def count(self, name: str, module: str | None) -> int:
+        """How many functions of this name and module are listed."""
+        return self._lines.get(name if module is None else f"{name} [{module}]", 0)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class EnabledFunction:
+    """A function that is being traced.
+
+    Attributes:
+        name: Its symbol.
+        module: None for the kernel itself.
+        users: How many tracers are attached.
+        flags: The letters behind it: ``R`` saves registers, ``I`` changes where execution goes on (a live patch),
+            ``D`` calls its tracer directly, ``O`` has its own operations, ``M`` had ``I`` or ``D`` once.
+    """
+
+    name: str
+    module: str | None
+    users: int
+    flags: frozenset[str]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class BlacklistedRange:
+    """Text that takes no kprobe: from ``start`` up to, but not including, ``end``; both 0 when addresses are hidden."""
+
+    start: int
+    end: int
+    name: str
+    module: str | None
+
+
+class Blacklist:
+    """kprobes/blacklist: text that takes no kprobe."""
+
+    def __init__(self, ranges: list[BlacklistedRange]) -> None:
+        self._ranges = sorted(ranges, key=lambda entry: entry.start)
+        self._starts = [entry.start for entry in self._ranges]
+        self._reach = list(accumulate((entry.end for entry in self._ranges), max))
+        """How far the ranges up to each one reach: they may overlap."""
+        self._hidden = {(entry.name, entry.module): entry for entry in ranges if entry.end == 0}
+
+    def __len__(self) -> int:
+        return len(self._ranges)
+
+    def find(self, address: int | None, name: str, module: str | None) -> BlacklistedRange | None:
+        """The range that holds an address, or the entry of this name when addresses are hidden."""
+        if address is not None:
+            place = bisect_right(self._starts, address) - 1
+            while place >= 0 and self._reach[place] > address:
+                if self._ranges[place].end > address:
+                    return self._ranges[place]
+                place -= 1
+        return self._hidden.get((name, module))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Module:
+    """A line of /proc/modules: ``state`` is ``Live``, ``Loading`` or ``Unloading``, ``address`` None when hidden."""
+
+    name: str
+    size: int
+    state: str
+    address: int | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TracingLists:
+    """What the kernel says about tracing; in place of a list that could not be had, the reason.
+
+    Attributes:
+        traceable: available_filter_functions.
+        blacklist: kprobes/blacklist.
+        modules: /proc/modules, by name.
+        notrace_allowed: Whether probes are taken where ftrace is kept out (CONFIG_KPROBE_EVENTS_ON_NOTRACE); None
+            when that is not known.
+    """
+
+    traceable: TraceableFunctions | KexploreError
+    blacklist: Blacklist | KexploreError
+    modules: Mapping[str, Module] | KexploreError
+    notrace_allowed: bool | None = None
+
+
+def parse_traceable(data: bytes) -> TraceableFunctions:
+    """Read available_filter_functions.
+
+    Raises:
+        FactError: A line is not one of that list.
+    """
+    text = decode(data, "available_filter_functions")
+    lines = Counter(text.split("\n"))
+    lines.pop("", None)
+    for line in lines:
+        if " " in line and _FUNCTION.fullmatch(line) is None:
+            raise FactError(f"available_filter_functions has a line that names no function: {line[:60]!r}")
+    for line in [line for line in lines if line.startswith(_INVALID)]:
+        del lines[line]  # a function that the linker dropped in favour of another
+    return TraceableFunctions(lines)
+
+
+def parse_enabled(data: bytes) -> list[EnabledFunction]:
+    """Read enabled_functions.
+
+    Raises:
+        FactError: A line is not one of that list.
+    """
+    found = []
+    for number, line in _lines(data, "enabled_functions"):
+        if line.startswith("\t"):
+            continue  # "direct-->function" goes on about the line before
+        match = _ENABLED.fullmatch(line)
+        if match is None:
+            raise damaged("enabled_functions", number, line)
+        name, module, users, flags = match.groups()
+        found.append(EnabledFunction(name, module, int(users), frozenset(flags.split())))
+    return found
+
+
+def parse_blacklist(data: bytes) -> Blacklist:
+    """Read kprobes/blacklist.
+
+    Raises:
+        FactError: A line is not one of that list.
+    """
+    ranges = []
+    for number, line in _lines(data, "kprobes/blacklist"):
+        match = _RANGE.fullmatch(line)
+        if match is None:
+            raise damaged("kprobes/blacklist", number, line)
+        start, end, name, module = match.groups()
+        ranges.append(BlacklistedRange(int(start, 16), int(end, 16), name, module))
+    return Blacklist(ranges)
+
+
+def parse_modules(data: bytes) -> dict[str, Module]:
+    """Read /proc/modules.
+
+    Raises:
+        FactError: A line is not one of that list.
+    """
+    modules = {}
+    for number, line in _lines(data, "/proc/modules"):
+        match = _MODULE.fullmatch(line)
+        if match is None:
+            raise damaged("/proc/modules", number, line)
+        name, size, _, _, state, address = match.groups()
+        modules[name] = Module(name, int(size), state, int(address, 16) or None)
+    return modules
+
+
+def _lines(data: bytes, what: str) -> Iterator[tuple[int, str]]:
+    for number, line in enumerate(decode(data, what).split("\n"), 1):
+        if line:
+            yield number, line
