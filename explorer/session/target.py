@@ -42,9 +42,13 @@ class Target(abc.ABC):
 
     Attributes:
         title: What the status line calls it.
+        summary: What it is, in a few words, for whoever chooses between targets.
+        needs_terminal: Whether reaching it may ask on the terminal, for a password.
     """
 
     title: str
+    summary: str
+    needs_terminal = False
 
     @abc.abstractmethod
     async def connect(self, listener: Listener, progress: Progress) -> AgentClient:
@@ -71,9 +75,14 @@ class LocalTarget(Target):
     """
 
     title = "this machine"
+    summary = "the kernel that runs here"
 
     def __init__(self, *, sudo: bool = False) -> None:
         self._sudo = sudo
+        if sudo:
+            self.title = "this machine, by sudo"
+            self.summary = "its kernel, with root's rights for the agent alone"
+        self.needs_terminal = sudo
         self._process: subprocess.Popen[bytes] | None = None
         self._asked: dict[str, int] = {}
 
@@ -148,6 +157,7 @@ class LabTarget(Target):
     """A throwaway kernel in QEMU, its agent at the other end of a virtio-serial port."""
 
     title = "lab"
+    summary = "a throwaway kernel in QEMU: nothing here can be hurt"
 
     def __init__(self) -> None:
         self._lab: object | None = None
