@@ -162,18 +162,18 @@ def _whole_columns(text: str, stop: int) -> tuple[list[str], array[int], str] | 
     start = 0
     while start < stop:
         end = text.rfind("\n", start, min(start + _PIECE, stop)) + 1
-        words = text[start:end].split()
-        rows = len(words) // 3
-        if end <= start or 3 * rows != len(words) or text.count("\n", start, end) != rows:
+        piece = text[start:end]
+        words = piece.split()
+        columns = words[0::3], words[1::3], words[2::3]
+        # Put together again they must be what was read; then every line had three words with one blank between them.
+        if not piece or "\n".join(map(" ".join, zip(*columns, strict=False))) + "\n" != piece:
             return None
-        digits.append("".join(words[0::3]))
-        types.append("".join(words[1::3]))
-        names.extend(words[2::3])
-        if len(digits[-1]) != 16 * rows or len(types[-1]) != rows or set(map(len, words[0::3])) != {16}:
+        digits.append("".join(columns[0]))
+        types.append("".join(columns[1]))
+        names.extend(columns[2])
+        if set(map(len, columns[0])) != {16} or len(types[-1]) != len(columns[1]):
             return None
         start = end
-    if text.count(" ", 0, stop) != 2 * len(names):
-        return None
     try:
         addresses = array("Q", bytes.fromhex("".join(digits)))
     except ValueError:
