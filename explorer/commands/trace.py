@@ -78,7 +78,7 @@ class _Trace:
 
     async def _wait(self) -> None:
         """Until the command ends, the time is over, the count is reached or a signal says so."""
-        tasks = [asyncio.create_task(self._end.wait())]
+        tasks: list[asyncio.Task[object]] = [asyncio.create_task(self._end.wait())]
         if self._command is not None:
             self._command.open_gate()
             tasks.append(asyncio.create_task(self._command_ended(self._command)))

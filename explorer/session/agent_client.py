@@ -87,6 +87,8 @@ class Hello:
 
 
 Listener = Callable[[protocol.Message], None]
+Observer = Callable[[str, protocol.Message, bytes], None]
+"""Sees all that is said: who says it (``agent``, ``explorer``), the message, its blob."""
 
 
 def _fact_request(number: int, name: str) -> protocol.Message:
@@ -113,7 +115,12 @@ class AgentClient:
         listener: Called with each ``batch`` and ``problem``, and with ``{"op": "lost", "message"}`` when the stream
             ends before ``close``.
         asked: Facts that were asked for on this stream before (``ask``), by name, with the numbers of their requests.
+
+    Attributes:
+        observer: Sees every message from now on; None: nobody does.
     """
+
+    observer: Observer | None = None
 
     def __init__(
         self,
@@ -135,6 +142,10 @@ class AgentClient:
         self._closing = False
         self._lost: TargetLostError | None = None
         self._pump = asyncio.create_task(self._read(), name="agent stream")
+
+    def asked_early(self) -> list[protocol.Message]:
+        """The requests that were sent before there was a client, and whose answers nobody has taken yet."""
+        return [_fact_request(number, name) for name, number in self._asked.items()]
 
     async def hello(self) -> Hello:
         """The agent's first message.
@@ -224,6 +235,8 @@ class AgentClient:
         return left
 
     async def _send(self, message: protocol.Message) -> None:
+        if self.observer is not None:
+            self.observer("explorer", message, b"")
         try:
             self._writer.write(protocol.encode(message))
             await self._writer.drain()
@@ -257,6 +270,8 @@ class AgentClient:
             self._listener({"op": "lost", "message": self._lost.message})
 
     def _dispatch(self, message: protocol.Message, blob: bytes) -> None:
+        if self.observer is not None:
+            self.observer("agent", message, blob)
         if not self._hello.done():
             self._hello.set_result(Hello.from_message(message))
             return

@@ -9,15 +9,18 @@ import asyncio
 import contextlib
 import dataclasses
 import enum
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from typing import TypeVar
 
-from symbols.search import SearchIndex
-
-from explorer.errors import AgentError, TargetLostError
+from explorer.errors import TargetLostError
 from explorer.session.agent_client import AgentClient, Hello
-from symbols import kallsyms
+from symbols import btf, kallsyms, kernel_config, tracing_lists
 from symbols.catalog import Catalog
 from symbols.errors import FactError, KexploreError
+from symbols.search import SearchIndex
+
+_T = TypeVar("_T")
+_ON_NOTRACE = "KPROBE_EVENTS_ON_NOTRACE"
 
 
 class Stage(enum.Enum):
@@ -67,9 +70,7 @@ async def load(
                 first = kallsyms.parse(beginning.result(), partial=True)
                 loading.catalog = Catalog(first, hello.machine)
                 yield Stage.FIRST_NAMES
-    data = await names
-    catalog = await asyncio.to_thread(lambda: Catalog(kallsyms.parse(data), hello.machine))
-    del data
+    catalog = await asyncio.to_thread(_catalog, await names, hello.machine)
     loading.catalog = catalog
     loading.done |= {Stage.FIRST_NAMES, Stage.NAMES}
     yield Stage.NAMES
@@ -85,12 +86,51 @@ async def load(
         yield Stage.SEARCH
 
 
-async def _fact(client: AgentClient, name: str, loading: Loading) -> bytes | None:
-    """A fact, or None with the failure noted."""
+def _catalog(data: bytes, machine: str) -> Catalog:
+    return Catalog(kallsyms.parse(data), machine)
+
+
+async def _load_lists(client: AgentClient, catalog: Catalog, loading: Loading) -> None:
+    """What ftrace reaches, what kprobes refuse, which modules there are: the grounds of verdicts."""
+    config = await _fact(client, "config", loading, lambda data: kernel_config.option(data, _ON_NOTRACE))
+    catalog.add_tracing_lists(
+        tracing_lists.TracingLists(
+            traceable=await _fact(client, "available_filter_functions", loading, tracing_lists.parse_traceable),
+            blacklist=await _fact(client, "kprobe_blacklist", loading, tracing_lists.parse_blacklist),
+            modules=await _fact(client, "modules", loading, tracing_lists.parse_modules),
+            notrace_allowed=None if config is None or isinstance(config, KexploreError) else config == "y",
+        )
+    )
+
+
+async def _load_prototypes(client: AgentClient, catalog: Catalog, loading: Loading) -> None:
+    """BTF of the kernel, then of each module that has some."""
+    flags = await _fact(client, "cpuinfo", loading, _cpu_flags)
+    loading.cpu_flags = frozenset() if isinstance(flags, KexploreError) else flags
+    base = await _fact(client, "btf:vmlinux", loading, btf.Btf)
+    catalog.add_btf(base)
+    if isinstance(base, KexploreError):
+        return
+    names = await _fact(client, "btf", loading, lambda data: data.decode("ascii", "replace").split())
+    for name in [] if isinstance(names, KexploreError) else names:
+        if name != "vmlinux":
+            catalog.add_btf(await _fact(client, f"btf:{name}", loading, lambda data: btf.Btf(data, base)), name)
+
+
+def _cpu_flags(cpuinfo: bytes) -> frozenset[str]:
+    for line in cpuinfo.decode("ascii", "replace").splitlines():
+        name, _, flags = line.partition(":")
+        if name.strip() in ("flags", "Features"):
+            return frozenset(flags.split())
+    return frozenset()
+
+
+async def _fact(client: AgentClient, name: str, loading: Loading, parse: Callable[[bytes], _T]) -> _T | KexploreError:
+    """A fact, parsed in a thread; or why it cannot be had, which is noted too."""
     try:
-        return await client.fact(name)
+        return await asyncio.to_thread(parse, await client.fact(name))
     except TargetLostError:
         raise
-    except AgentError as error:
+    except KexploreError as error:
         loading.failures[name] = error
-        return None
+        return error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+from collections.abc import Sequence
 from typing import Any
 
 from explorer.session.probe_spec import ProbeKind, ProbeSpec
@@ -77,22 +78,35 @@ class Probe:
     error: KexploreError | None = None
 
 
-def plan_reads(spec: ProbeSpec, prototype: Prototype | None) -> tuple[tuple[Field, ...], list[dict[str, Any]]]:
+_RAW = CType("unsigned long", TypeKind.UNSIGNED, 8)
+
+
+def plan_reads(
+    spec: ProbeSpec, prototype: Prototype | None, raw_registers: Sequence[str] = ()
+) -> tuple[tuple[Field, ...], list[dict[str, Any]]]:
     """What to read at each hit: the fields, and the ``values`` member of the protocol's probe.
 
     Offset probes read nothing by name: arguments have left their registers by then.
+
+    Args:
+        spec: The probe.
+        prototype: Of its function; None outside all functions.
+        raw_registers: What to read at the entry of a function of which nothing is known.
     """
     fields: list[Field] = []
     values: list[dict[str, Any]] = []
     if spec.kind is ProbeKind.RETURN:
         if prototype is None or prototype.trust is Trust.NONE:
-            raw = CType("unsigned long", TypeKind.UNSIGNED, 8)
-            fields.append(Field("return", raw, 1))
+            fields.append(Field("return", _RAW, 1))
             values.append({"return": True, "dereference": [], "type": "u64"})
         elif prototype.return_type.kind is not TypeKind.VOID:
             field, reads = _plan_return(prototype)
             fields.append(field)
             values.extend(reads)
+    elif prototype is not None and prototype.trust is Trust.NONE and not spec.offset:
+        for register in raw_registers:
+            fields.append(Field(register, _RAW, 1))
+            values.append({"register": register, "dereference": [], "type": "u64"})
     elif prototype is not None and not spec.offset:
         for position, parameter in enumerate(prototype.parameters, start=1):
             name = parameter.name or f"arg{position}"

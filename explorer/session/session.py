@@ -12,8 +12,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from symbols.search import SearchIndex
-
 from explorer.agent.protocol import Message
 from explorer.errors import AgentError
 from explorer.session.agent_client import AgentClient, Hello
@@ -23,8 +21,10 @@ from explorer.session.probe import Counters, Probe, ProbeState, plan_reads
 from explorer.session.probe_spec import ProbeKind, ProbeSpec
 from explorer.session.target import Progress, Target
 from explorer.session.values import FOUR_LEVEL, AddressSpace, Value, address_space, describe
+from symbols.abi.conventions import CONVENTIONS
 from symbols.catalog import Catalog
 from symbols.errors import Category, KexploreError, UnknownSymbolError
+from symbols.search import SearchIndex
 from symbols.symbol import Symbol
 
 ROWS_OUTSTANDING = 500
@@ -72,6 +72,7 @@ class Session:
         journal: The newest events.
         lost: Events overwritten in the kernel's buffers, over all probes.
         problems: What went wrong unasked, newest last: (message, hint).
+        gone: Why the agent is gone; "" while it is there.
     """
 
     def __init__(self, target: Target, *, capacity: int = 20_000, rows_outstanding: int = ROWS_OUTSTANDING) -> None:
@@ -84,6 +85,7 @@ class Session:
         self.journal = Journal(capacity)
         self.lost = 0
         self.problems: list[tuple[str, str]] = []
+        self.gone = ""
         self.space: AddressSpace = FOUR_LEVEL
         self._rows_outstanding = rows_outstanding
         self._client: AgentClient | None = None
@@ -150,7 +152,8 @@ class Session:
                 return known
             symbol = self.resolve(spec)
             prototype = self.catalog.prototype(symbol) if self.catalog and symbol else None
-            fields, values = plan_reads(spec, prototype)
+            convention = CONVENTIONS.get(self._hello().machine)
+            fields, values = plan_reads(spec, prototype, convention.arguments if convention else ())
             probe = Probe(spec, prototype, fields)
             self.probes[spec] = probe
             self._tell(Change.PROBES)
@@ -209,6 +212,14 @@ class Session:
     async def focus(self, pids: list[int]) -> None:
         """Record only these processes and what descends of them; an empty list: everybody."""
         await self._connected().request("focus", pids=pids)
+
+    async def fact(self, name: str) -> bytes:
+        """One of the agent's named facts, whole.
+
+        Raises:
+            AgentError: The kernel does not have it or does not show it.
+        """
+        return await self._connected().fact(name)
 
     async def clean(self) -> Message:
         """Remove what dead sessions left on the target."""
@@ -309,6 +320,7 @@ class Session:
             self.problems.append((message["message"], message["hint"]))
             self._tell(Change.PROBLEM)
         elif message["op"] == "lost":
+            self.gone = message["message"]
             self.problems.append((message["message"], ""))
             for probe in self.probes.values():
                 probe.state, probe.rate = ProbeState.DISARMED, 0.0

@@ -99,8 +99,10 @@ def test_cleaning_without_privilege_is_not_permitted() -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["trace"], ["trace", "a b"], ["trace", "x", "--count", "0"], ["trace", "x", "--"], ["nonsense"], ["search", "--", "x"],
-     ["trace", "vfs_read+4%return"]],
+    [
+        ["trace"], ["trace", "a b"], ["trace", "x", "--count", "0"], ["trace", "x", "--"], ["nonsense"],
+        ["search", "--", "x"], ["trace", "vfs_read+4%return"],
+    ],
 )  # fmt: skip
 def test_bad_usage_is_2_and_never_a_traceback(arguments: list[str]) -> None:
     result = kexplore(*arguments)

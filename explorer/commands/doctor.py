@@ -1,0 +1,146 @@
+"""``kexplore doctor``: what this kernel, terminal and installation allow, and a fix for each thing missing."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import dataclasses
+import enum
+import importlib.metadata
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from explorer.commands.connection import session
+from explorer.errors import AgentError, ExitCode
+from explorer.session.agent_client import Hello
+from explorer.session.loading import Stage
+from explorer.session.session import Session
+from explorer.terminal import check_terminal
+from symbols.errors import KexploreError
+
+
+class Standing(enum.Enum):
+    """How a thing stands."""
+
+    GOOD = "ok"
+    LESS = "less"
+    """It works, with something missing that has a use."""
+    BAD = "no"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Finding:
+    """One line: a thing, how it stands, and what to do about it ("" when nothing)."""
+
+    topic: str
+    standing: Standing
+    text: str
+    fix: str = ""
+
+
+_LISTS = {
+    "available_filter_functions": "verdicts: what ftrace can reach",
+    "kprobe_blacklist": "verdicts: what kprobes refuse",
+    "btf:vmlinux": "prototypes",
+}
+_PACKAGES = ("textual", "rapidfuzz", "pyelftools", "capstone")
+_BCC_PLACES = ("/usr/lib/python3/dist-packages/bcc", f"/usr/lib/python3.{sys.version_info.minor}/site-packages/bcc")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the findings; OK whatever they are."""
+    for finding in asyncio.run(_examine()):
+        if options.json:
+            print(json.dumps({**dataclasses.asdict(finding), "standing": finding.standing.value}))
+        else:
+            fix = f"\n{'':20}fix: {finding.fix}" if finding.fix else ""
+            print(f"{finding.standing.value:>4}  {finding.topic:<14}{finding.text}{fix}")
+    return ExitCode.OK
+
+
+async def _examine() -> list[Finding]:
+    async with session(frozenset({Stage.NAMES})) as current:
+        assert current.hello is not None
+        hello = current.hello
+        findings = list(_kernel(hello))
+        findings += [await _fact(current, name, use) for name, use in _LISTS.items()]
+        findings.append(_addresses(current))
+    findings.append(_terminal())
+    findings += _installation()
+    return findings
+
+
+def _kernel(hello: Hello) -> Iterator[Finding]:
+    yield Finding("kernel", Standing.GOOD, f"Linux {hello.release} {hello.machine}, {hello.cpus} CPUs")
+    if hello.euid == 0:
+        yield Finding("privilege", Standing.GOOD, "the agent is root")
+    else:
+        yield Finding("privilege", Standing.LESS, f"the agent is user {hello.euid}: browsing only", "sudo kexplore")
+    if hello.can_probe:
+        yield Finding("probing", Standing.GOOD, "kprobes can be armed through tracefs")
+    else:
+        yield Finding("probing", Standing.BAD, hello.cause, hello.hint)
+    known = sorted(name for name, there in hello.features.items() if there)
+    if known:
+        yield Finding("features", Standing.GOOD, " ".join(known))
+    if hello.leftovers:
+        yield Finding("leftovers", Standing.BAD, "dead sessions left " + ", ".join(hello.leftovers), "kexplore clean")
+    else:
+        yield Finding("leftovers", Standing.GOOD, "no dead session left anything armed")
+
+
+async def _fact(current: Session, name: str, use: str) -> Finding:
+    try:
+        size = len(await current.fact(name))
+    except AgentError as error:
+        return Finding(name.partition(":")[0], Standing.LESS, f"{error.message} (for {use})", error.hint)
+    return Finding(name.partition(":")[0], Standing.GOOD, f"{name}, {size:,} bytes (for {use})")
+
+
+def _addresses(current: Session) -> Finding:
+    assert current.catalog is not None
+    names = f"{len(current.catalog):,} symbols"
+    if current.catalog.addresses_hidden:
+        fix = "run as root, or: sysctl kernel.kptr_restrict=1"
+        return Finding("addresses", Standing.LESS, f"{names}, addresses hidden: names only, no offsets", fix)
+    return Finding("addresses", Standing.GOOD, f"{names} with addresses")
+
+
+def _terminal() -> Finding:
+    size = shutil.get_terminal_size((0, 0))
+    try:
+        check_terminal(os.environ, sys.stdin.isatty(), sys.stderr.isatty())
+    except KexploreError as error:
+        return Finding("terminal", Standing.LESS, error.message, error.hint)
+    colours = "no colour (NO_COLOR)" if os.environ.get("NO_COLOR") else os.environ.get("COLORTERM") or "by TERM"
+    return Finding("terminal", Standing.GOOD, f"{os.environ['TERM']}, {size.columns}x{size.lines}, colours: {colours}")
+
+
+def _installation() -> Iterator[Finding]:
+    versions = [f"{name} {importlib.metadata.version(name)}" for name in _PACKAGES]
+    yield Finding("python", Standing.GOOD, f"{sys.version.split()[0]}; {', '.join(versions)}")
+    yield _bcc()
+    qemu = shutil.which("qemu-system-x86_64")
+    if qemu is None:
+        yield Finding("lab", Standing.LESS, "QEMU is not installed", "kexplore lab installs it when run as root")
+    else:
+        yield Finding("lab", Standing.GOOD, f"{qemu}; /dev/kvm {'exists' if os.path.exists('/dev/kvm') else 'absent'}")
+
+
+def _bcc() -> Finding:
+    """The distribution's bcc; the package of that name on PyPI is a crystal-lattice library."""
+    try:
+        version = importlib.metadata.version("bcc")
+    except importlib.metadata.PackageNotFoundError:
+        version = ""
+    if version:
+        text = f"the package bcc {version} from PyPI is another thing than BPF's bcc"
+        return Finding("bcc", Standing.LESS, text, "pip uninstall bcc")
+    for place in _BCC_PLACES:
+        if Path(place).is_dir():
+            return Finding("bcc", Standing.GOOD, f"{place} (no engine uses it yet)")
+    return Finding("bcc", Standing.GOOD, "not installed (no engine needs it yet)")

@@ -1,0 +1,285 @@
+"""A conversation with an agent, kept in a file and played back as a target: the same program, no kernel touched.
+
+The file is xz over frames of the protocol, each ``{"op": "entry", "t": seconds, "from": "agent" or "explorer",
+"message": {...}}`` with the message's blob; the first is ``{"op": "recording", "format": 1}``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import lzma
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from explorer.agent import protocol
+from explorer.errors import UsageError
+from explorer.session.agent_client import AgentClient, Listener
+from explorer.session.target import Progress, Target
+from symbols.errors import KexploreError
+
+FORMAT = 1
+LARGEST = 256 << 20
+"""Bytes that a recording may unpack to."""
+
+
+class RecordingError(KexploreError):
+    """A file is no recording, or a damaged one."""
+
+
+class Recorder(Target):
+    """Another target, with all that is said to and by its agent written down.
+
+    Args:
+        inner: The target that is really looked at.
+        path: The file to write; overwritten.
+    """
+
+    def __init__(self, inner: Target, path: Path) -> None:
+        self._inner = inner
+        self._path = path
+        self._file: lzma.LZMAFile | None = None
+        self.title = inner.title
+
+    async def connect(self, listener: Listener, progress: Progress) -> AgentClient:
+        """Connect the inner target and begin to write."""
+        client = await self._inner.connect(listener, progress)
+        file = lzma.open(self._path, "wb", preset=6)  # noqa: SIM115 - open as long as the session
+        file.write(protocol.encode({"op": "recording", "format": FORMAT}))
+        start = time.monotonic()
+
+        def write(sender: str, message: protocol.Message, blob: bytes) -> None:
+            entry = {"op": "entry", "t": round(time.monotonic() - start, 4), "from": sender, "message": message}
+            file.write(protocol.encode(entry, blob))
+
+        for request in client.asked_early():
+            write("explorer", request, b"")
+        client.observer = write
+        self._file = file
+        return client
+
+    async def close(self) -> None:
+        """Finish the file and release the inner target."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+        await self._inner.close()
+
+
+@dataclasses.dataclass(slots=True)
+class _Take:
+    """What a recording holds of one armed probe."""
+
+    number: int
+    answer: protocol.Message
+    since: float
+    batches: list[tuple[float, protocol.Message]] = dataclasses.field(default_factory=list)
+
+
+@dataclasses.dataclass(slots=True)
+class Recording:
+    """A recording taken apart: what was answered to which question.
+
+    Attributes:
+        hello: The agent's first message.
+        facts: By name, the answers in order with their blobs; an error is one answer.
+        takes: By place and kind, what came of each armed probe.
+    """
+
+    hello: protocol.Message
+    facts: dict[str, list[tuple[protocol.Message, bytes]]]
+    takes: dict[str, _Take]
+
+    @classmethod
+    def read(cls, path: Path) -> Recording:
+        """Read a recording.
+
+        Raises:
+            RecordingError: It is none, damaged, or too large.
+        """
+        hello: protocol.Message | None = None
+        facts: dict[str, list[tuple[protocol.Message, bytes]]] = {}
+        takes: dict[str, _Take] = {}
+        by_number: dict[int, _Take] = {}
+        asked: dict[int, protocol.Message] = {}
+        for moment, sender, message, blob in _entries(path):
+            if sender == "explorer":
+                if isinstance(message.get("id"), int):
+                    asked[message["id"]] = message
+                continue
+            question = asked.get(message.get("id", -1))
+            match message["op"], question:
+                case "hello", _:
+                    hello = message
+                case "batch", _:
+                    for key in message["counters"]:
+                        if (take := by_number.get(int(key))) is not None:
+                            take.batches.append((moment - take.since, message))
+                case "fact" | "error", {"op": "fact", "name": name}:
+                    facts.setdefault(name, []).append((message, blob))
+                case "armed", {"op": "arm", "probe": probe}:
+                    take = _Take(message["probe"], message, moment)
+                    takes[_place(probe)] = by_number[take.number] = take
+        if hello is None:
+            raise RecordingError(f"{path} holds no session", "record it again")
+        return cls(hello, facts, takes)
+
+
+def _entries(path: Path) -> Iterator[tuple[float, str, protocol.Message, bytes]]:
+    decoder = protocol.Decoder(protocol.MAX_ANSWER, protocol.MAX_ANSWER)
+    total = 0
+    known = False
+    try:
+        with lzma.open(path) as file:
+            while data := file.read(1 << 20):
+                total += len(data)
+                if total > LARGEST:
+                    raise RecordingError(f"{path} unpacks to over {LARGEST >> 20} MiB")
+                for message, blob in decoder.feed(data):
+                    if known:
+                        inner = message["message"]
+                        yield float(message["t"]), message["from"], {"op": "", **inner}, blob
+                    elif message != {"op": "recording", "format": FORMAT}:
+                        raise RecordingError(f"{path} is no recording of this version")
+                    known = True
+    except OSError as error:
+        raise RecordingError(f"cannot read {path}: {error.strerror or error}") from None
+    except (lzma.LZMAError, EOFError, protocol.ProtocolError, KeyError, TypeError, ValueError) as error:
+        raise RecordingError(f"{path} is damaged: {error}", "record it again") from None
+    if decoder.partial:
+        raise RecordingError(f"{path} ends in the middle", "record it again")
+
+
+def _place(probe: dict[str, Any]) -> str:
+    where = probe.get("address") or f"{probe.get('module', '')}:{probe.get('symbol')}+{probe.get('offset', 0)}"
+    return f"{where}%{probe['kind']}"
+
+
+class ReplayTarget(Target):
+    """A recording played back: facts at once, events of a probe at their pace from the moment it is armed.
+
+    Args:
+        path: The recording.
+        pace: Seconds of the recording per second; 0 plays all events of a probe at once.
+    """
+
+    def __init__(self, path: Path, pace: float = 1.0) -> None:
+        self.title = f"recording {path.name}"
+        self._path = path
+        self._pace = pace
+        self._player: asyncio.Task[None] | None = None
+
+    async def connect(self, listener: Listener, progress: Progress) -> AgentClient:
+        """Read the file and play its agent.
+
+        Raises:
+            RecordingError: It cannot be read.
+        """
+        recording = await asyncio.to_thread(Recording.read, self._path)
+        ours, theirs = socket.socketpair()
+        streams = await asyncio.open_connection(sock=theirs)
+        self._player = asyncio.create_task(_Player(recording, self._pace, *streams).run(), name="player")
+        return AgentClient(*await asyncio.open_connection(sock=ours), listener)
+
+    async def close(self) -> None:
+        """Stop playing."""
+        if self._player is not None:
+            self._player.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._player
+            self._player = None
+
+
+class _Player:
+    """The agent of a recording."""
+
+    def __init__(
+        self, recording: Recording, pace: float, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        self._recording = recording
+        self._pace = pace
+        self._reader = reader
+        self._writer = writer
+        self._playing: dict[int, asyncio.Task[None]] = {}
+        self._counters: dict[int, list[int]] = {}
+
+    async def run(self) -> None:
+        """Answer until the explorer goes."""
+        self._send(self._recording.hello)
+        decoder = protocol.Decoder(protocol.MAX_REQUEST, 0)
+        try:
+            while data := await self._reader.read(1 << 16):
+                for message, _ in decoder.feed(data):
+                    self._answer(message)
+                await self._writer.drain()
+        except ConnectionError:
+            pass  # the explorer went without a word: nothing to clean up here
+        finally:
+            for task in self._playing.values():
+                task.cancel()
+            self._writer.close()
+
+    def _answer(self, message: protocol.Message) -> None:
+        number = message.get("id")
+        match message:
+            case {"op": "fact", "name": name} if name in self._recording.facts:
+                for answer, blob in self._recording.facts[name]:
+                    self._send({**answer, "id": number}, blob)
+            case {"op": "fact", "name": name}:
+                words = f"the recording does not hold {name}"
+                self._send(protocol.error(number, protocol.Code.NO_SUCH_FACT, words))
+            case {"op": "arm", "probe": probe}:
+                self._arm(number, probe)
+            case {"op": "disarm", "probe": probe}:
+                if (task := self._playing.pop(probe, None)) is not None:
+                    task.cancel()
+                counters = self._counters.get(probe, [0] * len(protocol.COUNTER_NAMES))
+                self._send({"op": "disarmed", "id": number, "probe": probe, "counters": counters})
+            case {"op": "quit"}:
+                self._send({"op": "bye", "id": number, "left": []})
+                self._writer.close()
+            case {"op": "clean"}:
+                self._send({"op": "cleaned", "id": number, "removed": [], "failed": []})
+            case {"op": "focus"}:
+                self._send({"op": "focused", "id": number})
+
+    def _arm(self, number: int | None, probe: dict[str, Any]) -> None:
+        take = self._recording.takes.get(_place(probe))
+        if take is None:
+            held = ", ".join(sorted(place.strip(":").replace("+0%entry", "") for place in self._recording.takes))
+            words = f"the recording holds no events of {probe.get('symbol') or hex(probe['address'])}"
+            self._send(protocol.error(number, protocol.Code.KERNEL_CANNOT, words, f"it holds: {held}"))
+            return
+        self._send({**take.answer, "id": number})
+        self._playing[take.number] = asyncio.create_task(self._play(take))
+
+    async def _play(self, take: _Take) -> None:
+        before = 0.0
+        for moment, batch in take.batches:
+            if self._pace:
+                await asyncio.sleep((moment - before) / self._pace)
+            before = moment
+            self._counters[take.number] = batch["counters"][str(take.number)]
+            rows = [row for row in batch["rows"] if row[0] == take.number]
+            counters = {str(take.number): self._counters[take.number]}
+            self._send({"op": "batch", "counters": counters, "lost": batch["lost"], "rows": rows})
+
+    def _send(self, message: protocol.Message, blob: bytes = b"") -> None:
+        if not self._writer.is_closing():
+            self._writer.write(protocol.encode(message, blob))
+
+
+def replay(text: str) -> ReplayTarget:
+    """The target of ``--replay FILE``.
+
+    Raises:
+        UsageError: There is no such file.
+    """
+    path = Path(text)
+    if not path.is_file():
+        raise UsageError(f"there is no recording {text!r}", "recordings are made by: make screenshots")
+    return ReplayTarget(path)
