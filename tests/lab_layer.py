@@ -14,7 +14,7 @@ import sys
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -80,7 +80,7 @@ class LabLayer:
         except (GuestError, KexploreError) as error:
             self._failure = self._failure or f"not run: the lab was lost in {item.nodeid}"
             cause = f"{error}\n{getattr(error, 'hint', '')}".strip()
-            keywords = dict.fromkeys(item.keywords, 1)
+            keywords: dict[str, Literal[1]] = dict.fromkeys(item.keywords, 1)
             yield pytest.TestReport(item.nodeid, item.location, keywords, "failed", cause, "call")
 
     def _say(self, text: str) -> None:

@@ -1,4 +1,4 @@
-"""The host's end of the frames that carry the command's streams; the guest's is ``explorer.lab.guest_init``."""
+"""The host's end of the frames that carry the command's streams; the guest's is ``explorer.lab.guest.frames``."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from explorer.lab import guest_init
-from explorer.lab.guest_init import HEADER
+from explorer.lab.guest import frames
+from explorer.lab.guest.frames import HEADER
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +55,15 @@ class Channel:
                 "ports": ports,
             }
         )
-        await self._send(guest_init.CONFIGURATION, text.encode())
+        await self._send(frames.CONFIGURATION, text.encode())
 
     async def send_input(self, data: bytes) -> None:
         """For the command's stdin; empty is its end."""
-        await self._send(guest_init.INPUT, data)
+        await self._send(frames.INPUT, data)
 
     async def resize(self, size: TerminalSize) -> None:
         """The terminal has another size now."""
-        await self._send(guest_init.RESIZE, json.dumps([size.rows, size.columns]).encode())
+        await self._send(frames.RESIZE, json.dumps([size.rows, size.columns]).encode())
 
     async def _send(self, kind: int, data: bytes) -> None:
         # A machine that has ended takes nothing; that it ended, and why, is told by the end of its frames.

@@ -13,7 +13,6 @@ from collections.abc import Callable
 from explorer.lab import terminal
 from explorer.lab.errors import LabTimeLimitError
 from explorer.lab.machine import Lab
-from symbols.errors import KexploreError
 
 TIME_LIMIT_EXIT_CODE = 124
 """The one of ``timeout(1)``."""
@@ -61,6 +60,8 @@ def run(arguments: list[str]) -> int:
         KexploreError: The lab cannot be had here, did not come up, or ended before the command.
     """
     options = _parser().parse_args(arguments)
+    # A write to a machine that has just ended must be an error to explain, not our own end.
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     return asyncio.run(_run_until_signal(options))
 
 
@@ -134,16 +135,5 @@ def _say(text: str) -> None:
     print(f"kexplore lab: {text}", file=sys.stderr, flush=True)
 
 
-def main() -> int:
-    """For ``python -m explorer.lab.command``."""
-    from explorer.errors import EXIT_CODES
-
-    try:
-        return run(sys.argv[1:])
-    except KexploreError as error:
-        _say(error.message + (f"\n{error.hint}" if error.hint else ""))
-        return EXIT_CODES[error.category]
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(sys.argv[1:]))

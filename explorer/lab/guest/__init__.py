@@ -1,0 +1,1 @@
+"""What runs inside the lab: standard library only, by the host's own Python."""

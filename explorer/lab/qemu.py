@@ -1,0 +1,49 @@
+"""The machine that QEMU is asked for."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from explorer.lab.guest import init
+from explorer.lab.kernel_image import KernelImage
+
+
+@dataclass(frozen=True, slots=True)
+class Hardware:
+    """What the machine is made of."""
+
+    memory_mb: int
+    cpus: int
+
+
+def arguments(image: KernelImage, hardware: Hardware, files: int, ports: Mapping[str, int]) -> list[str]:
+    """QEMU's arguments beside the accelerator's.
+
+    Args:
+        image: The kernel.
+        hardware: What the machine is made of.
+        files: Descriptor of the socket to virtiofsd.
+        ports: For the name of each virtio port, the descriptor of a connected socket.
+    """
+    memory = f"{hardware.memory_mb}M"
+    chosen = ["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", "stdio"]
+    chosen += ["-machine", "pc,memory-backend=memory", "-smp", str(hardware.cpus), "-m", memory]
+    # Shared, because virtiofsd reads and writes the guest's memory.
+    chosen += ["-object", f"memory-backend-memfd,id=memory,size={memory},share=on"]
+    chosen += ["-kernel", str(image.kernel), "-append", _command_line()]
+    chosen += ["-chardev", f"socket,id=files,fd={files}", "-device", "vhost-user-fs-pci,chardev=files,tag=rootfs"]
+    chosen += ["-device", "virtio-serial-pci"]
+    for number, (name, descriptor) in enumerate(ports.items()):
+        chosen += ["-chardev", f"socket,id=port{number},fd={descriptor}"]
+        chosen += ["-device", f"virtserialport,chardev=port{number},name={name}"]
+    return chosen
+
+
+def _command_line() -> str:
+    """The kernel's. A panic reboots at once, which ``-no-reboot`` turns into the end of QEMU."""
+    python = os.path.realpath(sys.executable)
+    script = os.path.realpath(init.__file__)
+    return f'console=ttyS0 quiet panic=-1 rootfstype=virtiofs root=rootfs ro init="{python}" -- -I -S "{script}"'
