@@ -26,6 +26,7 @@ from symbols.catalog import Catalog
 from symbols.errors import Category, KexploreError, UnknownSymbolError
 from symbols.search import SearchIndex
 from symbols.symbol import Symbol
+from symbols.verdict import VerdictKind
 
 ROWS_OUTSTANDING = 500
 """How many rows the agent may send before the explorer has taken some: what a screen can use of one tick."""
@@ -261,6 +262,9 @@ class Session:
         name = f"{spec.module}:{spec.symbol}" if spec.module else spec.symbol
         symbols = self.catalog.find(name)
         if not symbols:
+            verdict = self.catalog.verdict_on_name(name)
+            if verdict.kind is VerdictKind.MODULE_NOT_LOADED:
+                raise KexploreError(f"{name} cannot be probed: {verdict.cause}", f"modprobe {spec.module}")
             raise UnknownSymbolError(name, self.catalog.nearest(name))
         if spec.offset:
             landing = self.catalog.resolve(name, spec.offset)

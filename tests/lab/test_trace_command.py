@@ -1,0 +1,183 @@
+"""``kexplore trace`` on a real kernel: real hits, real values, nothing left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.lab.tracing_state import TRACEFS, tracing_state, wait_for_state, wait_until
+
+KEXPLORE = [sys.executable, "-m", "explorer.cli"]
+OPEN = "do_sys_openat2"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_behind() -> Iterator[None]:
+    before = tracing_state()
+    yield
+    wait_for_state(before)
+
+
+def kexplore(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*KEXPLORE, *arguments], capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=120, check=False
+    )
+
+
+def traced(*arguments: str) -> tuple[list[dict[str, Any]], dict[str, dict[str, int]], subprocess.CompletedProcess[str]]:
+    result = kexplore("trace", "--json", *arguments)
+    assert result.stdout, result.stderr
+    *events, last = [json.loads(line) for line in result.stdout.splitlines()]
+    return events, last["summary"], result
+
+
+def test_cat_is_seen_opening_its_file() -> None:
+    script = "echo $$ >&2; exec cat /etc/passwd"
+    events, summary, result = traced(OPEN, f"{OPEN}%return", "--", "sh", "-c", script)
+    assert result.returncode == 0
+    pid = int(next(line for line in result.stderr.splitlines() if line.isdigit()))
+    [opened] = [e for e in events if e["kind"] == "entry" and e["values"]["filename"]["text"] == "/etc/passwd"]
+    assert (opened["pid"], opened["tid"], opened["comm"], opened["context"]) == (pid, pid, "cat", "task")
+    assert opened["values"]["dfd"] == {"raw": -100, "text": "AT_FDCWD"}
+    following = [e for e in events if e["kind"] == "return" and e["tid"] == pid and e["t"] > opened["t"]]
+    assert following[0]["values"]["return"] == {"raw": 3, "text": "3"}
+    assert Path("/etc/passwd").read_text() in result.stderr  # its own output
+    entries = [e for e in events if e["kind"] == "entry"]
+    assert {e["pid"] for e in events} == {pid}, "only the command and what it starts"
+    counters = summary[OPEN]
+    assert counters["hits"] - counters["filtered"] == len(entries)
+    assert (counters["missed"], counters["lost"], counters["not_shown"]) == (0, 0, 0)
+
+
+def test_a_missing_file_is_named_enoent_and_the_exit_code_passes_through() -> None:
+    events, _, result = traced(f"{OPEN}%return", "--", "cat", "/nonexistent/file")
+    assert result.returncode == 1
+    assert "-ENOENT" in {e["values"]["return"]["text"] for e in events}
+
+
+def test_a_command_that_does_not_exist() -> None:
+    result = kexplore("trace", OPEN, "--", "/nonexistent/program")
+    assert result.returncode == 127
+    assert "No such file" in result.stderr
+
+
+def test_for_a_person_it_is_one_line_a_hit_and_five_numbers_a_probe() -> None:
+    result = kexplore("trace", OPEN, "--", "cat", "/etc/hostname")
+    [line] = [line for line in result.stdout.splitlines() if '"/etc/hostname"' in line]
+    assert f'{OPEN}  dfd=AT_FDCWD filename="/etc/hostname" how=kernel:0xff' in line
+    assert "cat/" in line
+    assert "0 missed, 0 lost" in result.stderr
+
+
+def test_it_ends_after_a_count_and_after_a_time() -> None:
+    result = kexplore("trace", "vfs_read", "--count", "3")
+    assert (result.returncode, len(result.stdout.splitlines())) == (0, 3)
+    assert kexplore("trace", "vfs_read", "--duration", "0.5").returncode == 0
+
+
+def test_hot_and_returning_functions_fire() -> None:
+    events, summary, _ = traced(
+        "handle_mm_fault", "_copy_from_user%return", "--", sys.executable, "-I", "-S", "-c", "print(1)"
+    )
+    assert summary["handle_mm_fault"]["hits"] > 50
+    assert summary["_copy_from_user%return"]["hits"] > 0
+    fault = next(e for e in events if e["probe"] == "handle_mm_fault")
+    assert fault["values"]["vma"]["text"].startswith("kernel:0xff")
+    assert fault["values"]["address"]["raw"] < 1 << 47
+
+
+@pytest.mark.parametrize(
+    ("probe", "code", "words"),
+    [
+        ("do_sys_opneat2", 1, "do_sys_openat2"),
+        ("nomod:foo", 1, "nomod"),
+        ("__pfx_do_sys_openat2", 4, "patching"),
+        ("jiffies", 4, "not a function"),
+    ],
+)
+def test_what_cannot_be_armed_is_refused_with_the_cause(probe: str, code: int, words: str) -> None:
+    result = kexplore("trace", probe, "--count", "1")
+    assert (result.returncode, result.stdout) == (code, ""), result.stderr
+    assert words in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_blacklisted_function_is_refused_by_name() -> None:
+    blacklist = Path("/sys/kernel/debug/kprobes/blacklist").read_text().splitlines()
+    listed = {line.split("\t")[1] for line in blacklist}
+    name = next(n for n in ("exc_page_fault", "do_int3", "exc_debug", "native_load_gdt") if n in listed)
+    result = kexplore("trace", name, "--count", "1")
+    assert result.returncode == 4
+    assert "must not touch" in result.stderr or "not allowed" in result.stderr
+
+
+def test_someone_elses_probe_survives() -> None:
+    with open(TRACEFS / "kprobe_events", "a") as events:
+        events.write("p:others/mine vfs_read\n")
+    try:
+        before = tracing_state()
+        traced("vfs_read", "vfs_write%return", "--", "cat", "/etc/hostname")
+        assert tracing_state() == before
+    finally:
+        with open(TRACEFS / "kprobe_events", "a") as events:
+            events.write("-:others/mine\n")
+
+
+def start_tracing(before: dict[str, str]) -> subprocess.Popen[bytes]:
+    process = subprocess.Popen(
+        [*KEXPLORE, "trace", "vfs_read", f"{OPEN}%return"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+    )
+    armed = lambda: tracing_state()["dynamic_events"].count("kexplore_") >= 2  # noqa: E731
+    wait_until(armed, "arming")
+    assert tracing_state() != before
+    return process
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGKILL, -9), (signal.SIGPIPE, -13)],
+)
+def test_whatever_ends_it_nothing_is_left(number: signal.Signals, code: int) -> None:
+    before = tracing_state()
+    process = start_tracing(before)
+    process.send_signal(number)
+    assert process.wait(60) == code
+    wait_for_state(before)
+
+
+def agents_of(process: subprocess.Popen[bytes]) -> list[int]:
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    return [int(child) for child in children]
+
+
+def test_after_a_killed_agent_clean_removes_what_it_left() -> None:
+    before = tracing_state()
+    process = start_tracing(before)
+    [agent] = agents_of(process)
+    os.kill(agent, signal.SIGKILL)
+    assert process.wait(60) == 1
+    assert tracing_state() != before, "a killed agent cannot clean up: otherwise this test proves nothing"
+    result = kexplore("clean")
+    assert result.returncode == 0, result.stderr
+    assert str(agent) in result.stdout
+    assert tracing_state() == before
+    assert "nothing was left behind" in kexplore("clean").stderr
+
+
+def test_clean_leaves_a_living_session_alone() -> None:
+    before = tracing_state()
+    process = start_tracing(before)
+    armed = tracing_state()
+    assert kexplore("clean").returncode == 0
+    assert tracing_state() == armed
+    process.terminate()
+    process.wait(60)
+    wait_for_state(before)
