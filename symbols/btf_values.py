@@ -16,6 +16,8 @@ _IN_REGISTERS = 16
 """The largest aggregate, in bytes, whose inside decides how it is passed."""
 _MAXIMUM_PARTS = 4096
 """Members looked at for one shape; damaged data must not keep anybody waiting."""
+_MAXIMUM_DEPTH = 32
+"""Structs inside structs."""
 
 
 def c_type(btf: Btf, type_id: int, bits: int | None = None) -> CType:
@@ -93,24 +95,24 @@ class _AggregateWalk:
         self._cause = ""
 
     def shape(self, record: BtfType) -> Shape:
-        self._members(record, 0)
+        self._members(record, 0, 0)
         if self._cause:
             return unknown(self._cause)
         kind = ShapeKind.FLOATING if self._floating else ShapeKind.AGGREGATE
         packed = self._misaligned or self._size % self._alignment != 0
         return Shape(kind, self._size, 1 if packed else self._alignment, self._misaligned)
 
-    def _members(self, record: BtfType, start: int) -> None:
+    def _members(self, record: BtfType, start: int, depth: int) -> None:
         for member in self._btf.members(record):
             if member.bit_size is None:
-                self._part(member.type, start + member.bit_offset // 8)
+                self._part(member.type, start + member.bit_offset // 8, depth)
             else:
                 size = self._btf.size_of(member.type) or 1
                 self._alignment = max(self._alignment, min(size, 8))
 
-    def _part(self, type_id: int, start: int) -> None:
+    def _part(self, type_id: int, start: int, depth: int) -> None:
         self._left -= 1
-        if self._left < 0:
+        if self._left < 0 or depth > _MAXIMUM_DEPTH:
             raise BtfError("a type is too entangled to tell how it is passed")
         record = self._btf.resolve(type_id)
         if record is None:
@@ -120,9 +122,9 @@ class _AggregateWalk:
             size = self._btf.size_of(element) or 0
             # Of a large aggregate only the alignment matters, which the first element tells.
             for index in range(min(count, _IN_REGISTERS) if self._size <= _IN_REGISTERS else min(count, 1)):
-                self._part(element, start + index * size)
+                self._part(element, start + index * size, depth + 1)
         elif record.kind in _AGGREGATES:
-            self._members(record, start)
+            self._members(record, start, depth + 1)
         elif (own := self._btf.size_of(record.id)) is None:
             self._cause = f"a member of it, {declaration(self._btf, type_id)}, is not known"
         elif own:

@@ -26,8 +26,10 @@ PLAIN_INTEGERS = {
 }
 """The compiler's names for integer types, as people write them."""
 
-_MAXIMUM_STEPS = 10_000
+_MAXIMUM_STEPS = 1000
 """Types looked at for one declaration; nothing real comes near, and damaged data must not keep anybody waiting."""
+_MAXIMUM_DEPTH = 32
+"""Functions that take functions that take functions ..."""
 
 
 def declaration(btf: Btf, type_id: int, name: str = "") -> str:
@@ -57,13 +59,13 @@ class _Writer:
         self._btf = btf
         self._left = _MAXIMUM_STEPS
 
-    def declare(self, type_id: int, declarator: str) -> str:
+    def declare(self, type_id: int, declarator: str, depth: int = 0) -> str:
         qualifiers: list[str] = []
         tags: list[str] = []
         pointer = False
         while type_id != VOID_ID:
             self._left -= 1
-            if self._left < 0:
+            if self._left < 0 or depth > _MAXIMUM_DEPTH:
                 raise BtfError(f"type {type_id} is too entangled to be written out")
             record = self._btf.type(type_id)
             type_id = record.target
@@ -83,14 +85,14 @@ class _Writer:
                     type_id, count = self._btf.array(record)
                     declarator += f"[{count}]" if count else "[]"
                 else:
-                    declarator += f"({self._parameters(record)})"
+                    declarator += f"({self._parameters(record, depth + 1)})"
             else:
                 return _join([*qualifiers, _base(record), *tags], declarator)
         return _join([*qualifiers, "void", *tags], declarator)
 
-    def _parameters(self, prototype: BtfType) -> str:
+    def _parameters(self, prototype: BtfType, depth: int) -> str:
         parameters = self._btf.parameters(prototype)
-        texts = [self.declare(type_id, name) for name, type_id in parameters]
+        texts = [self.declare(type_id, name, depth) for name, type_id in parameters]
         if parameters and parameters[-1] == ("", VOID_ID):
             texts[-1] = "..."
         return ", ".join(texts) or "void"
