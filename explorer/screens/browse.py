@@ -1,0 +1,371 @@
+"""The main screen: search, functions, card, probes and events of one session."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.cells import cell_len
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.screen import Screen
+from textual.widgets import Input, Static
+
+from explorer.screens.inspector import InspectorScreen
+from explorer.session.live_search import Found, LiveSearch
+from explorer.session.probe import Counters, Probe
+from explorer.session.probe_spec import ProbeKind, ProbeSpec
+from explorer.session.session import Change, Session
+from explorer.session.switchboard import Switchboard
+from explorer.terminal import SMALLEST
+from explorer.widgets import event_line
+from explorer.widgets.cells import count
+from explorer.widgets.event_pane import EventPane
+from explorer.widgets.explanations import no_events
+from explorer.widgets.function_card import FunctionCard
+from explorer.widgets.function_list import FunctionList
+from explorer.widgets.key_bar import KeyBar
+from explorer.widgets.line_view import LineView
+from explorer.widgets.probe_list import ProbeList
+from explorer.widgets.search_box import SearchBox
+from explorer.widgets.status_bar import StatusBar
+from symbols.errors import KexploreError
+from symbols.symbol import Symbol
+
+PANES = ("search", "functions", "card", "probes", "events")
+REFRESH = 0.1
+"""Seconds between two drawings of a session's changes, however many there are."""
+
+
+class BrowseScreen(Screen[None]):
+    """Shows the session of a switchboard; one layout, which CSS classes fit to the size of the terminal."""
+
+    HELP: ClassVar[str] = "everywhere"
+    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-tiny"), (60, "-narrow"), (100, "-wide")]
+    VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-flat"), (15, "-short"), (32, "-tall")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("slash", "focus_pane('search')", "Search", id="browse.search", tooltip="Back to the search box"),
+        Binding("escape", "back", "Back", show=False, id="browse.back",
+                tooltip="Undo the zoom, clear the query, go back to the search box; never quits"),
+        Binding("z", "zoom", "Zoom", id="browse.zoom", tooltip="The focused pane alone, or all panes again"),
+        Binding("t", "app.targets", "Target", id="browse.target",
+                tooltip="Look at another kernel: this machine's, through sudo, or the lab's"),
+        Binding("1", "focus_pane('search')", "Search box", show=False, id="browse.pane-1", tooltip="The search box"),
+        Binding("2", "focus_pane('functions')", "Functions", show=False, id="browse.pane-2", tooltip="The functions"),
+        Binding("3", "focus_pane('card')", "Card", show=False, id="browse.pane-3", tooltip="The function's card"),
+        Binding("4", "focus_pane('probes')", "Probes", show=False, id="browse.pane-4", tooltip="The probes"),
+        Binding("5", "focus_pane('events')", "Events", show=False, id="browse.pane-5", tooltip="The events"),
+        Binding("tab", "app.focus_next", "Next pane", show=False, id="browse.next-pane", tooltip="The next pane"),
+        Binding("shift+tab", "app.focus_previous", "Previous pane", show=False, id="browse.previous-pane",
+                tooltip="The previous pane"),
+    ]  # fmt: skip
+
+    def __init__(self, switchboard: Switchboard) -> None:
+        super().__init__()
+        self._switchboard = switchboard
+        self._session: Session | None = None
+        self._search = LiveSearch(self._list)
+        self._listed: Found | None = None
+        self._changes: set[Change] = set()
+        self._states: list[tuple[ProbeSpec, object]] = []
+        self._retired = Counters()
+        self._problems_told = 0
+
+    def compose(self) -> ComposeResult:
+        """The panes, in the order of their numbers."""
+        yield StatusBar(id="status")
+        with Horizontal(id="upper"):
+            with Vertical(id="finder"):
+                yield SearchBox(id="search")
+                yield FunctionList(id="functions")
+            with Vertical(id="right"):
+                yield FunctionCard(id="card")
+                yield ProbeList(id="probes")
+        yield EventPane(id="events")
+        yield KeyBar(id="keys")
+        yield Static(f"kexplore needs {SMALLEST[0]} columns and {SMALLEST[1]} rows", id="too-small")
+
+    def on_mount(self) -> None:
+        """Start in the search box."""
+        self.status, self.search_box = self.query_one(StatusBar), self.query_one(SearchBox)
+        self.functions, self.card = self.query_one(FunctionList), self.query_one(FunctionCard)
+        self.probes, self.events = self.query_one(ProbeList), self.query_one(EventPane)
+        self.search_box.focus()
+        self.set_interval(1.0, self._tick)
+        self._draw_titles()
+
+    def show(self, session: Session) -> None:
+        """Show another session from now on."""
+        if self._session is not None:
+            self._session.unsubscribe(self._heard)
+        self._session = session
+        session.subscribe(self._heard)
+        self._retired, self._problems_told, self._listed = Counters(), 0, None
+        self.card.show(session, None)
+        self.functions.show(session, (), lambda name: ())
+        self.probes.show(session)
+        self.events.show(session)
+        self._changes = set(Change)
+        self._draw()
+
+    def attempt_changed(self) -> None:
+        """Reaching a target moved on."""
+        attempt = self._switchboard.attempt
+        running = attempt is not None and attempt.running and self._session is not None
+        last = attempt.lines[-1][1] if attempt is not None and attempt.lines else "reaching it…"
+        self.status.notice(f"{attempt.target.title}: {last}" if running and attempt else "")
+        self._draw_titles()
+
+    def _heard(self, change: Change) -> None:
+        """Something changed in the session; drawn soon, and not more often than a person can read."""
+        if not self._changes:
+            self.set_timer(REFRESH if change in (Change.EVENTS, Change.PROBES) else 0.001, self._draw)
+        self._changes.add(change)
+
+    def _draw(self) -> None:
+        changes, self._changes = self._changes, set()
+        session = self._session
+        if session is None or not self.is_running:
+            return
+        self.status.show(session)
+        if changes & {Change.CATALOG, Change.SEARCH}:
+            self._ask()
+        if changes & {Change.PROBES, Change.LOST}:
+            self._draw_probes(session)
+        if changes & {Change.LISTS, Change.PROTOTYPES, Change.CATALOG}:
+            self.functions.refresh()
+            self.card.renew()
+        if changes & {Change.EVENTS, Change.PROTOTYPES}:
+            self.events.renew()
+        for message, hint in session.problems[self._problems_told :]:
+            self.notify(hint or " ", title=message, severity="error", markup=False, timeout=10)
+        self._problems_told = len(session.problems)
+        self._draw_titles()
+
+    def _draw_probes(self, session: Session) -> None:
+        self.probes.renew()
+        states: list[tuple[ProbeSpec, object]] = [(spec, probe.state) for spec, probe in session.probes.items()]
+        if states != self._states:
+            self._states = states
+            self.functions.refresh()
+            self.card.renew()
+
+    def _draw_titles(self) -> None:
+        finder = self.query_one("#finder")
+        finder.border_title = self._functions_title()
+        probes = self._session.probes.values() if self._session else ()
+        self.probes.border_title = f"4 probes · {len(probes)}" if probes else "4 probes"
+        self.events.explain(no_events(self._session, self._switchboard.attempt, self.events.size.width))
+        self.events.border_title = self._events_title(list(probes))
+
+    def _functions_title(self) -> str:
+        if self._listed is None:
+            return "2 functions"
+        about = " ≈" if self._listed.approximate else ""
+        total = count(self._listed.total)
+        shown = len(self._listed.rows)
+        return f"2 functions · {count(shown) + ' of ' if shown < self._listed.total else ''}{total}{about}"
+
+    def _events_title(self, probes: list[Probe]) -> str:
+        title = self.events.title()
+        if self._session is None or not (probes or self._session.journal.last_number):
+            return title
+        all_counters = [self._retired, *(probe.counters for probe in probes)]
+        numbers = {
+            "shown": self._session.journal.last_number,
+            "not shown": sum(counters.not_shown for counters in all_counters),
+            "filtered": sum(counters.filtered for counters in all_counters),
+            "lost": sum(counters.lost for counters in all_counters),
+            "missed": sum(counters.missed for counters in all_counters),
+        }
+        always = ("shown", "not shown", "missed", "lost")
+        for name, number in numbers.items():
+            words = f" · {count(number)} {name}"
+            if (number or name in always) and cell_len(title + words) < self.size.width - 4:
+                title += words
+        return title
+
+    def _tick(self) -> None:
+        if self._session is not None and self._session.probes:
+            self._session.tick()
+            self.probes.renew()
+
+    # Search
+
+    @on(Input.Changed, "#search")
+    def _query_changed(self) -> None:
+        self._ask()
+
+    def _ask(self) -> None:
+        session = self._session
+        if session is None or session.catalog is None:
+            return
+        query = self.search_box.value.strip()
+        if query:
+            self._search.ask(session, query)
+        else:
+            self._search.stop()
+            rows = range(len(session.catalog.rows))
+            self._list(Found("", rows, len(rows), False, True))
+
+    def _list(self, found: Found) -> None:
+        session = self._session
+        if session is None or session.catalog is None:
+            return
+        kept = self.functions.selected if self._listed and self._listed.query == found.query else None
+        self._listed = found
+        empty = "" if found.rows else f"nothing like {found.query!r}" if found.complete else "names are loading…"
+        self.functions.show(session, found.rows, lambda name: found_letters(found.query, name), empty)
+        if kept is not None:
+            self.functions.select(kept)
+        self._draw_titles()
+
+    def action_scroll_functions(self, pages: int) -> None:
+        """Move in the list without leaving the search box."""
+        self.functions.action_move_page(pages)
+
+    # Panes
+
+    def action_focus_pane(self, pane: str) -> None:
+        """Focus a pane; a zoomed one gives way to it."""
+        if self._zoomed and self._zoomed != pane:
+            self._zoom(pane)
+        self.query_one(f"#{pane}").focus()
+
+    def on_descendant_focus(self) -> None:
+        """In a small terminal the probes take the card's place while they have the focus."""
+        self.set_class(self.focused is self.probes, "-probes")
+
+    def action_zoom(self) -> None:
+        """The focused pane alone, or all again."""
+        self._zoom("" if self._zoomed or self.focused is None else self.focused.id or "")
+
+    @property
+    def _zoomed(self) -> str:
+        return next((pane for pane in PANES if self.has_class(f"-zoom-{pane}")), "")
+
+    def _zoom(self, pane: str) -> None:
+        self.remove_class(*(f"-zoom-{other}" for other in PANES))
+        if pane:
+            self.add_class(f"-zoom-{pane}")
+
+    def action_back(self) -> None:
+        """One step back: out of the zoom, out of the query, to the search box."""
+        if self._zoomed:
+            self._zoom("")
+        elif self.focused is self.search_box:
+            self.search_box.value = ""
+        else:
+            self.search_box.focus()
+
+    # Probes
+
+    @on(LineView.Moved, "#functions")
+    def _function_moved(self) -> None:
+        if self._session is not None and self.functions.selected != self.card.symbol:
+            self.card.show(self._session, self.functions.selected)
+
+    @on(LineView.Chosen, "#functions")
+    def _function_chosen(self) -> None:
+        self.action_focus_pane("card")
+
+    @on(LineView.Chosen, "#probes")
+    def _probe_chosen(self) -> None:
+        probe = self.probes.selected
+        if probe is None or self._session is None:
+            return
+        self.card.show(self._session, self._session.resolve(probe.spec))
+        self.action_focus_pane("card")
+
+    def action_toggle_probe(self, kind: str) -> None:
+        """Arm or disarm a probe on the function that is looked at."""
+        symbol = self.card.symbol if self.focused is self.card else self.functions.selected
+        if symbol is not None and self._session is not None:
+            self.run_worker(self._toggle(self._session, symbol, ProbeKind(kind)), group="probes")
+
+    async def _toggle(self, session: Session, symbol: Symbol, kind: ProbeKind) -> None:
+        refusal = session.hello.refusal() if session.hello else None
+        try:
+            if refusal is not None:
+                raise refusal
+            spec = session.probe_for(symbol, kind)
+            probe = await session.toggle(spec)
+            if probe is not None and spec not in session.probes:
+                self._retire(probe)
+        except KexploreError as error:
+            self._refused(error)
+
+    def action_disarm(self) -> None:
+        """Disarm the probe under the cursor."""
+        if self.probes.selected is not None:
+            self.run_worker(self._disarm([self.probes.selected.spec]), group="probes")
+
+    def action_disarm_all(self) -> None:
+        """Disarm every probe."""
+        if self._session is not None:
+            self.run_worker(self._disarm(list(self._session.probes)), group="probes")
+
+    async def _disarm(self, specs: list[ProbeSpec]) -> None:
+        session = self._session
+        if session is None:
+            return
+        try:
+            for spec in specs:
+                probe = await session.disarm(spec)
+                if probe is not None:
+                    self._retire(probe)
+        except KexploreError as error:
+            self._refused(error)
+
+    def _retire(self, probe: Probe) -> None:
+        """Its events stay, so its losses have to stay in the totals."""
+        old, new = self._retired, probe.counters
+        self._retired = Counters(
+            old.hits + new.hits, old.missed + new.missed, old.lost + new.lost, old.filtered + new.filtered,
+            old.not_shown + new.not_shown,
+        )  # fmt: skip
+
+    def _refused(self, error: KexploreError) -> None:
+        self.notify(error.hint or " ", title=error.message, severity="error", markup=False, timeout=8)
+
+    # Events
+
+    @on(LineView.Chosen, "#events")
+    def _event_chosen(self) -> None:
+        session, event = self._session, self.events.selected
+        if session is not None and event is not None:
+            self.app.push_screen(InspectorScreen(session, event.number), self._inspected)
+        elif session is None or session.hello is None or not session.hello.can_probe:
+            self.app.call_later(self.app.run_action, "targets")
+
+    def _inspected(self, number: int | None) -> None:
+        if number is not None:
+            self.events.select(number)
+
+    @on(EventPane.FlowChanged)
+    def _flow_changed(self) -> None:
+        self._draw_titles()
+
+    def action_copy(self) -> None:
+        """Copy what the focused pane shows: a prototype, a probe, an event."""
+        session = self._session
+        if session is None:
+            return
+        text = ""
+        if self.focused is self.probes and self.probes.selected is not None:
+            text = str(self.probes.selected.spec)
+        elif self.focused is self.events and self.events.selected is not None:
+            text = event_line.plain(self.events.selected, session.describe(self.events.selected))
+        elif self.card.symbol is not None and session.catalog is not None:
+            text = session.catalog.prototype(self.card.symbol).text
+        if text:
+            self.app.copy_to_clipboard(text)
+            self.notify(text, title="copied", markup=False, timeout=3)
+
+
+def found_letters(query: str, name: str) -> tuple[int, ...]:
+    """The letters of a name that a query found."""
+    from symbols.search import highlight
+
+    return highlight(query, name) if query else ()

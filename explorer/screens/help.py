@@ -1,0 +1,135 @@
+"""Help: every key, made from the bindings themselves, those of the focused pane first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import ClassVar
+
+from rich.segment import Segment
+from textual.app import App, ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.dom import DOMNode
+from textual.screen import ModalScreen, Screen
+
+from explorer.widgets.card_lines import Lines, paragraph
+from explorer.widgets.cells import fit
+from explorer.widgets.key_bar import keys_of
+from explorer.widgets.line_view import LineView
+from explorer.widgets.palette import BRIGHT, ENTRY, FAINT, KEY, MATCH, MUTED, RETURN, TEXT, WARNING
+
+_MARKS = (
+    ("→ ← ↔", ENTRY, "a probe is armed at the entry, at the return, at both"),
+    ("… !", WARNING, "it is being armed, or was refused"),
+    ("·", MUTED, "can be probed, not by ftrace but by a jump or a breakpoint"),
+    ("=", WARNING, "several functions share the name: this one is armed by its address"),
+    ("✗", FAINT, "cannot be probed; the card says why"),
+    ("?", FAINT, "the lists that would tell could not be read"),
+    ("abc", MATCH, "the letters that the query found"),
+    ("missed", RETURN, "hits that the kernel could not handle"),
+    ("lost", RETURN, "hits that were overwritten before they were read"),
+    ("unseen", RETURN, "hits that were counted but not sent, or filtered"),
+)
+_KEYS_WIDTH = 14
+
+
+class HelpText(LineView):
+    """The lines of the help."""
+
+    HELP: ClassVar[str] = "help"
+
+    def __init__(self, sections: list[tuple[str, list[Binding]]], *, id: str) -> None:
+        super().__init__(id=id)
+        self._sections = sections
+        self._lines: Lines = []
+
+    @property
+    def row_count(self) -> int:
+        """Lines."""
+        return len(self._lines)
+
+    def draw_row(self, row: int, width: int) -> Iterable[Segment]:
+        """A line."""
+        return self._lines[row]
+
+    def marks_cursor(self) -> bool:
+        """It is read."""
+        return False
+
+    def action_move(self, rows: int) -> None:
+        """Scroll."""
+        self.scroll_relative(y=rows, animate=False, force=True)
+
+    def action_move_page(self, pages: int) -> None:
+        """Scroll by what is shown."""
+        self.scroll_relative(y=pages * max(1, self.size.height - 1), animate=False, force=True)
+
+    def on_resize(self) -> None:
+        """Break the lines for this width."""
+        self._lines = list(self._break(self.scrollable_content_region.width))
+        self.rows_changed()
+
+    def _break(self, width: int) -> Iterator[list[Segment]]:
+        for title, bindings in self._sections:
+            yield [Segment(title, BRIGHT)]
+            for binding in bindings:
+                yield from _entry(keys_of(binding), KEY, binding.tooltip or binding.description, width)
+            yield []
+        yield [Segment("marks", BRIGHT)]
+        for mark, style, words in _MARKS:
+            yield from _entry(mark, style, words, width)
+
+
+def _entry(left: str, style: object, words: str, width: int) -> Iterator[list[Segment]]:
+    room = width - _KEYS_WIDTH - 1
+    for index, line in enumerate(paragraph(words, TEXT, room)):
+        head = Segment(fit(f" {left}" if index == 0 else "", _KEYS_WIDTH) + " ", KEY if style is KEY else style)  # type: ignore[arg-type]
+        yield [head, *line]
+
+
+class HelpScreen(ModalScreen[None]):
+    """Laid over the screen whose keys it explains."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,question_mark,f1,q", "dismiss", "Close", key_display="Esc", id="help.close",
+                tooltip="Close the help"),
+    ]  # fmt: skip
+
+    def __init__(self, explained: Screen[object]) -> None:
+        super().__init__()
+        self._explained = explained
+
+    def compose(self) -> ComposeResult:
+        """A box of text."""
+        with Vertical(id="box") as box:
+            box.border_title = "keys"
+            box.border_subtitle = "Esc closes, arrows scroll"
+            yield HelpText(sections_of(self._explained), id="help")
+
+    def on_mount(self) -> None:
+        """The keys scroll."""
+        self.query_one(HelpText).focus()
+
+
+def sections_of(screen: Screen[object]) -> list[tuple[str, list[Binding]]]:
+    """Bindings by where they work: the focused pane, the other panes, the screen, the program."""
+    focused = screen.focused
+    panes = [widget for widget in screen.walk_children() if hasattr(widget, "HELP")]
+    panes.sort(key=lambda widget: widget is not focused)
+    sections = [(_title(pane) + (" (focused)" if pane is focused else ""), _bindings(type(pane))) for pane in panes]
+    rows = _bindings(LineView)
+    app: App[object] = screen.app
+    sections += [("rows of any pane", rows), (_title(screen), _bindings(type(screen)))]
+    sections.append(("program", _bindings(type(app))))
+    return [(title, bindings) for title, bindings in sections if bindings]
+
+
+def _title(node: DOMNode) -> str:
+    title = getattr(node, "HELP", "")
+    return title if isinstance(title, str) and title else type(node).__name__
+
+
+def _bindings(kind: type[DOMNode]) -> list[Binding]:
+    """The bindings that a class itself declares."""
+    declared = kind.__dict__.get("BINDINGS", [])
+    return [binding for binding in declared if isinstance(binding, Binding)]

@@ -1,0 +1,121 @@
+"""The inspector: one event with all its registers, and from there to its neighbours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from rich.segment import Segment
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+from textual.strip import Strip
+from textual.widget import Widget
+
+from explorer.session.events import Event
+from explorer.session.session import Session
+from explorer.widgets import event_line
+from explorer.widgets.cells import count, cut
+from explorer.widgets.key_bar import KeyBar
+from explorer.widgets.palette import BRIGHT, MUTED, TEXT
+from explorer.widgets.register_table import RegisterTable
+
+
+class EventHeading(Widget):
+    """Which event is inspected: two lines, the second with its values."""
+
+    def __init__(self, *, id: str) -> None:
+        super().__init__(id=id)
+        self._lines: list[list[Segment]] = []
+
+    def show(self, session: Session, event: Event) -> None:
+        """Show another event."""
+        probe = event.probe
+        position = f"event {count(event.number)} of {count(session.journal.last_number)}"
+        when = f"{event.time / 1e9:.6f} s  cpu {event.cpu}  {event_line.process(event)}"
+        context = f"  in {event.context} context" if event.context != "task" else ""
+        self._lines = [
+            [Segment(f" {probe.spec}", BRIGHT), Segment(f"  {position}", MUTED), Segment(f"  {when}{context}", TEXT)],
+            list(event_line.draw_values(session.describe(event))),
+        ]
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        """One of the two lines."""
+        width = self.size.width
+        segments: Iterable[Segment] = self._lines[y] if y < len(self._lines) else ()
+        return Strip(cut(segments, width)).adjust_cell_length(width).apply_style(self.rich_style)
+
+
+class InspectorScreen(Screen[int]):
+    """Ends with the number of the event that was looked at last.
+
+    Args:
+        session: Whose journal it is.
+        number: The event's number there.
+    """
+
+    HELP: ClassVar[str] = "inspector"
+    VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-short"), (27, "-tall")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("n,right", "step(1)", "Next", key_display="n", id="inspector.next", tooltip="The next event"),
+        Binding("p,left", "step(-1)", "Previous", key_display="p", id="inspector.previous",
+                tooltip="The previous event"),
+        Binding("N", "step_same(1)", "Next of probe", show=False, id="inspector.next-same",
+                tooltip="The next event of the same probe"),
+        Binding("P", "step_same(-1)", "Previous of probe", show=False, id="inspector.previous-same",
+                tooltip="The previous event of the same probe"),
+        Binding("escape,enter", "leave", "Back", id="inspector.back", tooltip="Back to the events"),
+    ]  # fmt: skip
+
+    def __init__(self, session: Session, number: int) -> None:
+        super().__init__()
+        self._session = session
+        self.number = number
+
+    def compose(self) -> ComposeResult:
+        """Heading, registers, keys."""
+        yield EventHeading(id="event")
+        yield RegisterTable(id="registers")
+        yield KeyBar(id="keys")
+
+    def on_mount(self) -> None:
+        """Show the event."""
+        self.query_one(RegisterTable).focus()
+        self._draw()
+
+    def action_step(self, events: int) -> None:
+        """To a neighbouring event, as far as the journal keeps them."""
+        journal = self._session.journal
+        number = min(max(self.number + events, journal.first_number), journal.last_number)
+        if number != self.number:
+            self.number = number
+            self._draw()
+
+    def action_step_same(self, direction: int) -> None:
+        """To the next event of the same probe in a direction."""
+        journal = self._session.journal
+        if self.number < journal.first_number:
+            return
+        spec = journal[self.number].probe.spec
+        number = self.number + direction
+        while journal.first_number <= number <= journal.last_number:
+            if journal[number].probe.spec == spec:
+                self.number = number
+                self._draw()
+                return
+            number += direction
+
+    def action_leave(self) -> None:
+        """Back, with the cursor on this event."""
+        self.dismiss(self.number if self.number >= self._session.journal.first_number else None)
+
+    def action_copy(self) -> None:
+        """Copy the registers as text."""
+        self.app.copy_to_clipboard(self.query_one(RegisterTable).plain())
+        self.notify("the registers as text", title="copied", markup=False, timeout=3)
+
+    def _draw(self) -> None:
+        event = self._session.journal[self.number]
+        self.query_one(EventHeading).show(self._session, event)
+        self.query_one(RegisterTable).show(self._session, event)

@@ -1,0 +1,164 @@
+"""What a function's card says, as lines of a given width."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Sequence
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from rich.style import Style
+
+from explorer.session.loading import Stage
+from explorer.session.probe import ProbeState
+from explorer.session.probe_spec import ProbeKind
+from explorer.session.session import Session
+from explorer.widgets import c_prototype
+from explorer.widgets.cells import count, fit
+from explorer.widgets.palette import BRIGHT, ERROR, FAINT, GOOD, LOCATION, MUTED, NAME, TEXT, TYPE, WARNING
+from symbols.location import Location, Reference, Register, Registers, Stack, Unknown
+from symbols.prototype import Prototype, Source, Trust
+from symbols.symbol import Symbol
+from symbols.verdict import Mechanism, Verdict
+
+Line = list[Segment]
+Lines = list[Line]
+
+_TRUST_STYLES = {Trust.EXACT: GOOD, Trust.VARIANT: WARNING, Trust.WRAPPER: WARNING, Trust.NONE: ERROR}
+_SOURCES = {Source.BTF: "BTF", Source.DWARF: "DWARF"}
+_MECHANISMS = {
+    Mechanism.FTRACE: ("by ftrace", "the cheapest way: a call where the compiler left room for one"),
+    Mechanism.JUMP: ("by a jump", "cheap: the kernel may replace the breakpoint by a jump"),
+    Mechanism.INT3: ("by a breakpoint", "the dearest way: a trap at each call"),
+}
+
+
+def card_lines(session: Session, symbol: Symbol, width: int) -> Lines:
+    """The whole card of a function."""
+    assert session.catalog is not None
+    lines: Lines = []
+    if Stage.PROTOTYPES in session.loading.done:
+        prototype = session.catalog.prototype(symbol)
+        lines += _title(symbol, prototype, width)
+        lines += c_prototype.layout(prototype, width) if prototype.trust is not Trust.NONE else []
+        if prototype.cause:
+            lines += paragraph(prototype.cause, _TRUST_STYLES[prototype.trust], width)
+        lines += [[], *_arguments(prototype, width)]
+    else:
+        lines += [[Segment(symbol.name, BRIGHT)], [Segment("prototypes are loading…", MUTED)]]
+    lines.append([])
+    lines += _verdict(session, symbol, width)
+    lines += _refusals(session, symbol, width)
+    lines += paragraph(_place(session, symbol), MUTED, width)
+    return lines
+
+
+def paragraph(text: str, style: Style, width: int, indent: str = "") -> Lines:
+    """Words broken over lines."""
+    broken = textwrap.wrap(text, max(width, 10), subsequent_indent=indent, break_long_words=True)
+    return [[Segment(line, style)] for line in broken]
+
+
+def _title(symbol: Symbol, prototype: Prototype, width: int) -> Lines:
+    source = _SOURCES.get(prototype.source)
+    badge = f"{prototype.trust.value}, {source}" if source else "no prototype"
+    style = _TRUST_STYLES[prototype.trust]
+    room = width - cell_len(badge) - 1
+    if cell_len(symbol.name) > room:  # the whole name matters more than one line
+        return [*paragraph(symbol.name, BRIGHT, width), [Segment(badge, style)]]
+    return [[Segment(fit(symbol.name, room), BRIGHT), Segment(" " + badge, style)]]
+
+
+def _arguments(prototype: Prototype, width: int) -> Iterator[Line]:
+    """The table: name, type, where it lives, and where that is saved in ``struct pt_regs``."""
+    rows = [
+        (parameter.name or f"arg{position}", parameter.type.text, parameter.location)
+        for position, parameter in enumerate(prototype.parameters, start=1)
+    ]
+    if prototype.trust is not Trust.NONE:
+        rows.append(("return", prototype.return_type.text, prototype.return_location or _NOTHING))
+    if not rows:
+        return
+    places = [_place_words(location) for _, _, location in rows]
+    names = min(max(8, *(cell_len(name) for name, _, _ in rows)), max(8, width // 3))
+    where = max(2, *(cell_len(place) for place, _ in places))
+    offsets = max(7, *(cell_len(offset) for _, offset in places))
+    types = max(6, min(max(cell_len(text) for _, text, _ in rows), width - names - where - offsets - 6))
+    yield _columns((("argument", names), ("type", types), ("in", where), ("pt_regs", offsets)), [FAINT] * 4)
+    for (name, text, location), (place, offset) in zip(rows, places, strict=True):
+        yield _columns(
+            ((name, names), (text, types), (place, where), (offset, offsets)), [NAME, TYPE, LOCATION, LOCATION]
+        )
+        if isinstance(location, Unknown) and location.cause:
+            yield from paragraph("  " + location.cause, WARNING, width, "  ")
+    if prototype.varargs:
+        yield [Segment("…and variable arguments", MUTED)]
+
+
+_NOTHING = Unknown("")
+
+
+def _columns(cells: Sequence[tuple[str, int]], styles: Sequence[Style]) -> Line:
+    return [
+        Segment(fit(text, width) + ("  " if index < len(cells) - 1 else ""), style)
+        for index, ((text, width), style) in enumerate(zip(cells, styles, strict=True))
+    ]
+
+
+def _place_words(location: Location) -> tuple[str, str]:
+    """Where a value lives, and the offset of that in the saved registers."""
+    match location:
+        case Register(pt_regs_offset=offset) if offset is not None:
+            return location.text(), f"+{offset:#x}"
+        case Registers(pt_regs_offsets=offsets):
+            return location.text(), " ".join(f"+{offset:#x}" for offset in offsets if offset is not None)
+        case Reference(pointer=Register(pt_regs_offset=offset)) if offset is not None:
+            return location.text(), f"+{offset:#x}"
+        case Stack():
+            return location.text(), "stack"
+        case Unknown(cause=""):
+            return "-", ""
+        case _:
+            return location.text(), ""
+
+
+def _verdict(session: Session, symbol: Symbol, width: int) -> Lines:
+    if session.hello is not None and not session.hello.can_probe:
+        return paragraph(f"✗ cannot be probed here: {session.hello.cause}", ERROR, width, "  ")
+    if Stage.LISTS not in session.loading.done:
+        return [[Segment("whether it can be probed is being looked up…", MUTED)]]
+    assert session.catalog is not None
+    verdict = session.catalog.verdict(symbol)
+    mark, style = ("✓", GOOD) if verdict.can_arm else ("✗", ERROR)
+    return paragraph(f"{mark} {verdict_words(verdict)}", style, width, "  ")
+
+
+def verdict_words(verdict: Verdict) -> str:
+    """A verdict and its reason as one sentence."""
+    if verdict.can_arm and verdict.mechanism:
+        how, cost = _MECHANISMS[verdict.mechanism]
+        return f"can be probed {how} ({cost}); {verdict.cause}" if verdict.cause else f"can be probed {how} ({cost})"
+    return f"{verdict.kind.value}: {verdict.cause}"
+
+
+def _refusals(session: Session, symbol: Symbol, width: int) -> Lines:
+    """What the kernel answered when a probe was refused."""
+    lines: Lines = []
+    for kind in ProbeKind:
+        probe = session.probes.get(session.probe_for(symbol, kind))
+        if probe is not None and probe.state is ProbeState.FAILED and probe.error is not None:
+            lines += paragraph(f"! {kind.value} probe refused: {probe.error.message}", ERROR, width, "  ")
+            if probe.error.hint:
+                lines += paragraph(f"  {probe.error.hint}", TEXT, width, "  ")
+    return lines
+
+
+def _place(session: Session, symbol: Symbol) -> str:
+    words = ["address hidden by the kernel" if symbol.address is None else f"{symbol.address:#x}"]
+    if symbol.size is not None:
+        words.append(f"{count(symbol.size)} bytes")
+    words.append(f"module {symbol.module}" if symbol.module else "kernel text")
+    assert session.catalog is not None
+    if (instances := session.catalog.count(symbol)) > 1:
+        words.append(f"one of {instances} of this name")
+    return " · ".join(words)

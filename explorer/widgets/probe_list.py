@@ -1,0 +1,159 @@
+"""The list of probes: what each counts, what it missed and what was not shown; why one was refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from rich.segment import Segment
+from textual.binding import Binding, BindingType
+
+from explorer.session.probe import Probe, ProbeState
+from explorer.session.probe_spec import ProbeKind
+from explorer.session.session import Session
+from explorer.widgets.cells import count, fit, fit_right, short_count
+from explorer.widgets.event_line import place_name
+from explorer.widgets.line_view import LineView
+from explorer.widgets.palette import (
+    BRIGHT,
+    ENTRY,
+    ENTRY_MARK,
+    ERROR,
+    FAINT,
+    MUTED,
+    RETURN,
+    RETURN_MARK,
+    TEXT,
+    WARNING,
+)
+
+_COLUMNS = ("hits", "/s", "missed", "lost", "unseen")
+_NARROW, _WIDE = 6, 9
+_BREAK = 62
+"""Columns from which counts are written in full."""
+
+
+class ProbeList(LineView):
+    """The probes of a session, oldest first; one line high it is a summary."""
+
+    HELP: ClassVar[str] = "probes"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("d,delete", "screen.disarm", "Disarm", id="probes.disarm", tooltip="Disarm the probe"),
+        Binding("D", "screen.disarm_all", "Disarm all", id="probes.disarm-all", tooltip="Disarm every probe"),
+        Binding("enter", "choose", "Card", id="probes.card", tooltip="The function's card, or why it was refused"),
+        Binding("y", "screen.copy", "Copy", show=False, id="probes.copy", tooltip="Copy the probe's name"),
+    ]
+
+    def __init__(self, *, id: str) -> None:
+        super().__init__(id=id)
+        self._session: Session | None = None
+        self._probes: list[Probe] = []
+
+    def show(self, session: Session) -> None:
+        """Show the probes of another session."""
+        self._session = session
+        self.renew()
+
+    def renew(self) -> None:
+        """Take in what changed: new probes, states, counters."""
+        if self._session is None:
+            return
+        probes = list(self._session.probes.values())
+        if len(probes) == len(self._probes):
+            self._probes = probes
+            self.refresh_lines(0, len(probes) + 1)
+            return
+        self._probes = probes
+        self.rows_changed()
+
+    @property
+    def collapsed(self) -> bool:
+        """Whether there is room for a summary only."""
+        return self.size.height <= 1
+
+    @property
+    def row_count(self) -> int:
+        """The column heads and the probes; none without probes."""
+        if self.collapsed or not self._probes:
+            return 0
+        return len(self._probes) + 1
+
+    @property
+    def selected(self) -> Probe | None:
+        """The probe under the cursor."""
+        return self._probes[self.cursor - 1] if 0 < self.cursor <= len(self._probes) else None
+
+    def marks_cursor(self) -> bool:
+        """The column heads are no probe."""
+        return self.cursor > 0
+
+    def move_cursor(self, row: int) -> None:
+        """Never onto the column heads."""
+        super().move_cursor(max(1, row))
+        if self.cursor == 1:
+            self.reveal(0)
+
+    def rows_changed(self) -> None:
+        """Keep the cursor on a probe."""
+        super().rows_changed()
+        if self.cursor == 0 and self._probes:
+            self.cursor = 1
+
+    def draw_row(self, row: int, width: int) -> Iterable[Segment]:
+        """The column heads, or a probe."""
+        cell = _WIDE if width >= _BREAK else _NARROW
+        room = width - len(_COLUMNS) * cell
+        if row == 0:
+            yield Segment(fit("  probe", room), FAINT)
+            yield from (Segment(fit_right(head, cell), FAINT) for head in _COLUMNS)
+            return
+        probe = self._probes[row - 1]
+        returned = probe.spec.kind is ProbeKind.RETURN
+        yield Segment(f"{RETURN_MARK if returned else ENTRY_MARK} ", RETURN if returned else ENTRY)
+        if probe.state is not ProbeState.ARMED:
+            yield from _state(probe)
+            return
+        write = count if cell == _WIDE else short_count
+        counters = probe.counters
+        yield Segment(fit(place_name(probe), room - 2), BRIGHT)
+        yield Segment(fit_right(write(counters.hits), cell), TEXT)
+        yield Segment(fit_right(short_count(probe.rate), cell), TEXT)
+        for number in (counters.missed, counters.lost, counters.not_shown + counters.filtered):
+            yield Segment(fit_right(write(number), cell), WARNING if number else FAINT)
+
+    def draw_empty(self, line: int, width: int) -> Iterable[Segment]:
+        """The summary, or that there are no probes."""
+        if line:
+            return
+        if not self._probes:
+            yield Segment("no probe is armed", MUTED)
+            return
+        yield from self.summary()
+
+    def summary(self) -> Iterable[Segment]:
+        """All probes in one line."""
+        armed = [probe for probe in self._probes if probe.state is ProbeState.ARMED]
+        refused = sum(probe.state is ProbeState.FAILED for probe in self._probes)
+        hits = sum(probe.counters.hits for probe in armed)
+        missed = sum(probe.counters.missed for probe in armed)
+        yield Segment(f"4 probes: {len(armed)} armed", ENTRY if armed else MUTED)
+        yield Segment(f" · {short_count(hits)} hits · {short_count(sum(p.rate for p in armed))}/s", TEXT)
+        if missed:
+            yield Segment(f" · {short_count(missed)} missed", WARNING)
+        if refused:
+            yield Segment(f" · {refused} refused", ERROR)
+
+    def on_resize(self) -> None:
+        """The summary becomes the list, or the list the summary."""
+        self.rows_changed()
+        super().on_resize()
+
+
+def _state(probe: Probe) -> Iterable[Segment]:
+    yield Segment(place_name(probe), BRIGHT)
+    if probe.state is ProbeState.FAILED and probe.error is not None:
+        yield Segment(" refused: ", ERROR)
+        yield Segment(probe.error.message, TEXT)
+    else:
+        gone = probe.state is ProbeState.DISARMED
+        yield Segment(" not armed any more" if gone else f" {probe.state.value}…", MUTED)

@@ -1,0 +1,40 @@
+"""The search box: one line, in which every letter and digit is text and the arrows lead to the list."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.widgets import Input
+
+
+class SearchBox(Input):
+    """Where a query is typed. Posts ``Input.Changed`` at each key."""
+
+    HELP: ClassVar[str] = "search"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "down,enter", "screen.focus_pane('functions')", "List", key_display="Enter", id="search.list",
+            tooltip="Go to the list of functions, the best match under the cursor",
+        ),
+        Binding(
+            "pagedown", "screen.scroll_functions(1)", "Next page", show=False, id="search.page-down",
+            tooltip="One page down in the list, without leaving the search box",
+        ),
+        Binding(
+            "pageup", "screen.scroll_functions(-1)", "Previous page", show=False, id="search.page-up",
+            tooltip="One page up in the list, without leaving the search box",
+        ),
+        Binding("escape", "screen.back", "Clear", id="search.clear", tooltip="Clear the query"),
+    ]  # fmt: skip
+
+    def __init__(self, *, id: str) -> None:
+        super().__init__(id=id, placeholder="type a few letters of a function", compact=True, select_on_focus=False)
+
+    def on_key(self, event: events.Key) -> None:
+        """A question mark is in no function's name: it asks for help here too."""
+        if event.character == "?":
+            event.stop()
+            event.prevent_default()
+            self.app.call_later(self.app.run_action, "help")

@@ -1,0 +1,226 @@
+"""An agent that tests play: speaks the real protocol over a socket pair, about a small made-up kernel."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import socket
+from typing import Any
+
+from explorer.agent import protocol
+from explorer.agent.protocol import Code
+from explorer.session.agent_client import AgentClient, Listener
+from explorer.session.target import Progress, Target
+from symbols.pt_regs import layout
+from tests.btf_builder import BtfBuilder
+
+REGISTERS = [register.name for register in layout("x86_64")]
+AT_FDCWD = -100
+_TEXT = 0xFFFFFFFF81000000
+
+_WORDS = ("alloc", "bio", "copy", "dentry", "fault", "file", "free", "init", "inode", "lock", "map", "page", "put", "read",
+          "send", "skb", "task", "tcp", "unlock", "write")  # fmt: skip
+FUNCTIONS = ["vfs_read", "vfs_write", "do_sys_openat2", "handle_mm_fault", "__handle_mm_fault", "tcp_sendmsg", "schedule"]
+FILLERS = [f"{first}_{second}" for first, second in itertools.product(_WORDS, repeat=2) if first != second]
+
+
+def kallsyms(names: list[str]) -> bytes:
+    """The list of a kernel with these functions, 0x100 bytes each."""
+    lines = [f"{_TEXT:016x} T _text", f"{_TEXT:016x} T _stext"]
+    lines += [f"{_TEXT + 0x100 * number:016x} T {name}" for number, name in enumerate(names, start=1)]
+    lines.append(f"{_TEXT + 0x100 * (len(names) + 1):016x} T _etext")
+    return ("\n".join(lines) + "\n").encode()
+
+
+def address(name: str) -> int:
+    """Where ``kallsyms(FUNCTIONS + FILLERS)`` puts a function."""
+    return _TEXT + 0x100 * ((FUNCTIONS + FILLERS).index(name) + 1)
+
+
+def btf() -> bytes:
+    """Prototypes of ``do_sys_openat2`` and ``vfs_read``."""
+    types = BtfBuilder()
+    integer, long, size_t = types.integer("int", 4, True), types.integer("long", 8, True), types.integer("size_t", 8)
+    char = types.integer("char", 1, True)
+    string = types.pointer(types.const(char))
+    how = types.pointer(types.struct("open_how", 24, [("flags", size_t, 0)]))
+    file = types.pointer(types.struct("file", 232, []))
+    types.function("do_sys_openat2", long, [("dfd", integer), ("filename", string), ("how", how)])
+    buffer, position = types.pointer(char), types.pointer(long)
+    types.function("vfs_read", long, [("file", file), ("buf", buffer), ("count", size_t), ("pos", position)])
+    return types.build()
+
+
+class ScriptedAgent:
+    """The agent's end.
+
+    Attributes:
+        facts: What it answers to ``fact`` by name.
+        probing: The member of its hello.
+        refusals: What it answers to ``arm`` by symbol: code, message, hint.
+        armed: The probes armed at this moment, by number, as they were asked for.
+        requests: The names of all requests so far.
+        left: What it says that it could not remove.
+        on_farewell: Awaited before it answers ``quit``.
+    """
+
+    def __init__(self) -> None:
+        names = FUNCTIONS + FILLERS
+        self.facts: dict[str, bytes] = {
+            "kallsyms": kallsyms(names),
+            "available_filter_functions": ("\n".join(names) + "\n").encode(),
+            "kprobe_blacklist": b"",
+            "modules": b"",
+            "cpuinfo": b"flags\t\t: fpu\n",
+            "btf": b"vmlinux\n",
+            "btf:vmlinux": btf(),
+        }
+        self.probing: dict[str, Any] = {"can": True, "code": "", "cause": "", "hint": ""}
+        self.euid = 0
+        self.refusals: dict[str, tuple[Code, str, str]] = {}
+        self.armed: dict[int, dict[str, Any]] = {}
+        self.requests: list[str] = []
+        self.left: list[str] = []
+        self.farewell = asyncio.Event()
+        self.farewell.set()
+        self.held: dict[str, asyncio.Event] = {}
+        self.ended = asyncio.Event()
+        self._counters: dict[int, list[int]] = {}
+        self._numbers = itertools.count(1)
+        self._clock = itertools.count(5_000_000_000, 1_500_000)
+        self._writer: asyncio.StreamWriter | None = None
+
+    def cannot_probe(self, cause: str = "CONFIG_KPROBES is not set", hint: str = "use a kernel that has it") -> None:
+        self.probing = {"can": False, "code": Code.KERNEL_CANNOT.value, "cause": cause, "hint": hint}
+
+    def hold(self, fact: str) -> asyncio.Event:
+        """Answer nothing to requests for this fact until the event is set."""
+        return self.held.setdefault(fact, asyncio.Event())
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Until the explorer leaves."""
+        self._writer = writer
+        decoder = protocol.Decoder(protocol.MAX_REQUEST, 0)
+        self._send(self._hello())
+        try:
+            while data := await reader.read(1 << 16):
+                for message, _ in decoder.feed(data):
+                    self.requests.append(message["op"])
+                    await self._answer(message)
+        finally:
+            self.armed.clear()
+            writer.close()
+            self.ended.set()
+
+    def hit(
+        self, symbol: str, values: list[int | str | None], *, kind: str = "entry", comm: str = "cat", pid: int = 154,
+        registers: dict[str, int] | None = None, context: str = "task", times: int = 1,
+    ) -> None:  # fmt: skip
+        """One hit of the armed probe of this symbol, or several at once."""
+        number = self.number(symbol, kind)
+        saved = [(registers or {}).get(name, 0) for name in REGISTERS]
+        self._counters[number][0] += times
+        rows = [[number, next(self._clock), 1, pid, pid, comm, context, values, saved] for _ in range(times)]
+        self._batch(number, rows)
+
+    def count(self, symbol: str, *, kind: str = "entry", hits: int = 0, missed: int = 0, not_shown: int = 0) -> None:
+        """Hits that are counted only."""
+        number = self.number(symbol, kind)
+        counters = self._counters[number]
+        counters[0] += hits
+        counters[1] += missed
+        counters[4] += not_shown
+        self._batch(number, [])
+
+    def number(self, symbol: str, kind: str = "entry") -> int:
+        return next(n for n, probe in self.armed.items() if probe["symbol"] == symbol and probe["kind"] == kind)
+
+    def die(self) -> None:
+        """End the stream without a word."""
+        assert self._writer is not None
+        self._writer.close()
+
+    def _batch(self, number: int, rows: list[list[Any]]) -> None:
+        self._send({"op": "batch", "counters": {str(number): self._counters[number]}, "lost": 0, "rows": rows})
+
+    def _hello(self) -> protocol.Message:
+        kernel = {"release": "6.12.0-test", "version": "#1", "machine": "x86_64", "hostname": "h", "cpus": 2, "boot_id": ""}
+        return {
+            "op": "hello", "version": protocol.VERSION, "pid": 1, "euid": self.euid, "python": "3.11", "kernel": kernel,
+            "probing": self.probing, "tracefs": None, "features": {}, "registers": REGISTERS, "leftovers": [],
+        }  # fmt: skip
+
+    async def _answer(self, message: protocol.Message) -> None:
+        request = message.get("id")
+        match message["op"]:
+            case "fact":
+                await self._fact(request, message["name"])
+            case "arm":
+                self._arm(request, message["probe"])
+            case "disarm":
+                counters = self._counters[message["probe"]]
+                self.armed.pop(message["probe"])
+                self._send({"op": "disarmed", "id": request, "probe": message["probe"], "counters": counters})
+            case "quit":
+                await self.farewell.wait()
+                self._send({"op": "bye", "id": request, "left": self.left})
+
+    async def _fact(self, request: int | None, name: str) -> None:
+        if name in self.held:
+            await self.held[name].wait()
+        if name not in self.facts:
+            self._send(protocol.error(request, Code.NO_SUCH_FACT, f"no {name} here"))
+            return
+        self._send({"op": "fact", "id": request, "encoding": "raw", "last": True}, self.facts[name])
+
+    def _arm(self, request: int | None, probe: dict[str, Any]) -> None:
+        if probe.get("symbol") in self.refusals:
+            self._send(protocol.error(request, *self.refusals[probe["symbol"]]))
+            return
+        number = next(self._numbers)
+        self.armed[number], self._counters[number] = probe, [0, 0, 0, 0, 0]
+        self._send({"op": "armed", "id": request, "probe": number, "event": f"kx{number}", "definition": ""})
+
+    def _send(self, message: protocol.Message, blob: bytes = b"") -> None:
+        assert self._writer is not None
+        self._writer.write(protocol.encode(message, blob))
+
+
+class ScriptedTarget(Target):
+    """A kernel whose agent is scripted.
+
+    Args:
+        agent: The agent.
+        title: As the program shows it.
+        steps: What reaching it says on the way.
+        gate: Reaching it waits for this.
+    """
+
+    summary = "a kernel of the tests"
+
+    def __init__(
+        self, agent: ScriptedAgent, title: str = "scripted", steps: tuple[str, ...] = (), gate: asyncio.Event | None = None
+    ) -> None:
+        self.agent = agent
+        self.title = title
+        self.failure: Exception | None = None
+        self._steps, self._gate = steps, gate
+        self._serving: asyncio.Task[None] | None = None
+
+    async def connect(self, listener: Listener, progress: Progress) -> AgentClient:
+        for step in self._steps:
+            progress(step)
+        if self._gate is not None:
+            await self._gate.wait()
+        if self.failure is not None:
+            raise self.failure
+        ours, theirs = socket.socketpair()
+        self._serving = asyncio.create_task(self.agent.serve(*await asyncio.open_connection(sock=theirs)))
+        return AgentClient(*await asyncio.open_connection(sock=ours, limit=1 << 22), listener)
+
+    async def close(self) -> None:
+        if self._serving is not None:
+            self._serving.cancel()
+            await asyncio.wait([self._serving])
+            self._serving = None
+
