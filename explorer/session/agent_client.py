@@ -87,6 +87,7 @@ class Hello:
 
 
 Listener = Callable[[protocol.Message], None]
+Answered = Callable[[protocol.Message], None]
 Observer = Callable[[str, protocol.Message, bytes], None]
 """Sees all that is said: who says it (``agent``, ``explorer``), the message, its blob."""
 
@@ -138,6 +139,7 @@ class AgentClient:
         self._answers: dict[int, asyncio.Future[protocol.Message]] = {n: loop.create_future() for n in asked.values()}
         self._chunks: dict[int, list[bytes]] = {}
         self._watchers: dict[int, Callable[[bytes], None]] = {}
+        self._answered: dict[int, Answered] = {}
         self._hello: asyncio.Future[Hello] = loop.create_future()
         self._closing = False
         self._lost: TargetLostError | None = None
@@ -158,8 +160,13 @@ class AgentClient:
         except TimeoutError:
             raise AgentError(f"the agent did not answer within {HELLO_TIMEOUT:.0f} s") from None
 
-    async def request(self, op: str, **members: Any) -> protocol.Message:
+    async def request(self, op: str, *, answered: Answered | None = None, **members: Any) -> protocol.Message:
         """Send one request and wait for its answer.
+
+        Args:
+            op: What is asked for.
+            answered: Called with the answer before any message that follows it is looked at; whoever awaits runs later.
+            members: The rest of the request.
 
         Raises:
             AgentError: The agent refused it; message and hint are the agent's.
@@ -168,6 +175,8 @@ class AgentClient:
         if self._lost is not None:
             raise self._lost
         number = next(self._numbers)
+        if answered is not None:
+            self._answered[number] = answered
         await self._ask({"op": op, "id": number, **members})
         return await self._answer(number)
 
@@ -210,6 +219,7 @@ class AgentClient:
             self._answers.pop(number, None)
             self._chunks.pop(number, None)
             self._watchers.pop(number, None)
+            self._answered.pop(number, None)
 
     async def credit(self, rows: int) -> None:
         """Allow the agent to send this many more rows."""
@@ -295,4 +305,6 @@ class AgentClient:
             if message["last"]:
                 answer.set_result({**message, "data": b"".join(chunks)})
         else:
+            if (answered := self._answered.pop(number, None)) is not None:
+                answered(message)
             answer.set_result(message)

@@ -161,8 +161,9 @@ class Session:
             try:
                 self._check(spec, symbol)
                 place = self._place(spec, symbol)
-                answer = await self._connected().request(
+                await self._connected().request(
                     "arm",
+                    answered=lambda answer: self._armed(probe, int(answer["probe"])),
                     probe={
                         **place, "kind": spec.kind.value, "values": values, "registers": registers,
                         "maxactive": maxactive,
@@ -172,11 +173,6 @@ class Session:
                 probe.state, probe.error = ProbeState.FAILED, error
                 self._tell(Change.PROBES)
                 raise
-            probe.number = int(answer["probe"])
-            probe.state = ProbeState.ARMED
-            self._by_number[probe.number] = probe
-            self._rates[probe.number] = _Rate(time.monotonic(), 0)
-            self._tell(Change.PROBES)
             return probe
 
     async def disarm(self, spec: ProbeSpec) -> Probe | None:
@@ -312,6 +308,13 @@ class Session:
         if self._client is None:
             raise AgentError("the session is not open")
         return self._client
+
+    def _armed(self, probe: Probe, number: int) -> None:
+        """From now on: its first events come right behind the answer."""
+        probe.number, probe.state = number, ProbeState.ARMED
+        self._by_number[number] = probe
+        self._rates[number] = _Rate(time.monotonic(), 0)
+        self._tell(Change.PROBES)
 
     def _tell(self, change: Change) -> None:
         for subscriber in list(self._subscribers):
