@@ -20,7 +20,7 @@ from symbols.errors import Category
 Progress = Callable[[str], None]
 
 QEMU = "qemu-system-x86_64"
-_SYSTEM_DIRECTORIES = "/usr/sbin:/sbin:/usr/bin:/bin"
+SYSTEM_DIRECTORIES = "/usr/sbin:/sbin:/usr/bin:/bin"
 # Where distributions keep it; none of these directories is in PATH. The last has the older one, in C (until QEMU 7.2).
 VIRTIOFSD_PATHS = ("/usr/libexec/virtiofsd", "/usr/lib/virtiofsd", "/usr/lib/qemu/virtiofsd")
 
@@ -34,7 +34,7 @@ class Programs:
 
 
 def _find(name: str) -> str | None:
-    return shutil.which(name, path=os.environ.get("PATH", os.defpath) + ":" + _SYSTEM_DIRECTORIES)
+    return shutil.which(name, path=os.environ.get("PATH", os.defpath) + ":" + SYSTEM_DIRECTORIES)
 
 
 def _installed(root: Path) -> tuple[Path | None, Path | None]:
