@@ -32,6 +32,7 @@ def parser() -> argparse.ArgumentParser:
     main.add_argument(
         "--lab", action="store_true", help="on a throwaway kernel in QEMU instead of this machine's (any command)"
     )
+    main.add_argument("--replay", metavar="FILE", help="play a recorded session back; no kernel is touched")
     main.set_defaults(command="explorer.commands.explore")
     commands = main.add_subparsers(title="commands", metavar="COMMAND")
 
@@ -96,6 +97,8 @@ def _run(words: list[str]) -> int:
     options.traced = traced
     if traced is not None and options.command != "explorer.commands.trace":
         parser().error("only trace and lab take a COMMAND after --")
+    if options.replay and (options.lab or options.command != "explorer.commands.explore"):
+        parser().error("--replay goes with the full-screen program alone")
     if options.lab and options.command != "explorer.commands.explore":
         return _in_lab([word for word in words if word != "--lab"], traced)
     command = importlib.import_module(options.command)

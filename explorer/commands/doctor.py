@@ -42,10 +42,10 @@ class Finding:
     fix: str = ""
 
 
-_LISTS = {
-    "available_filter_functions": "verdicts: what ftrace can reach",
-    "kprobe_blacklist": "verdicts: what kprobes refuse",
-    "btf:vmlinux": "prototypes",
+_FACTS = {
+    "available_filter_functions": ("ftrace list", "tells what can be probed"),
+    "kprobe_blacklist": ("blacklist", "tells what kprobes refuse"),
+    "btf:vmlinux": ("types", "BTF gives prototypes"),
 }
 _PACKAGES = ("textual", "rapidfuzz", "pyelftools", "capstone")
 _BCC_PLACES = ("/usr/lib/python3/dist-packages/bcc", f"/usr/lib/python3.{sys.version_info.minor}/site-packages/bcc")
@@ -67,7 +67,7 @@ async def _examine() -> list[Finding]:
         assert current.hello is not None
         hello = current.hello
         findings = list(_kernel(hello))
-        findings += [await _fact(current, name, use) for name, use in _LISTS.items()]
+        findings += [await _fact(current, name, topic, use) for name, (topic, use) in _FACTS.items()]
         findings.append(_addresses(current))
     findings.append(_terminal())
     findings += _installation()
@@ -93,12 +93,12 @@ def _kernel(hello: Hello) -> Iterator[Finding]:
         yield Finding("leftovers", Standing.GOOD, "no dead session left anything armed")
 
 
-async def _fact(current: Session, name: str, use: str) -> Finding:
+async def _fact(current: Session, name: str, topic: str, use: str) -> Finding:
     try:
         size = len(await current.fact(name))
     except AgentError as error:
-        return Finding(name.partition(":")[0], Standing.LESS, f"{error.message} (for {use})", error.hint)
-    return Finding(name.partition(":")[0], Standing.GOOD, f"{name}, {size:,} bytes (for {use})")
+        return Finding(topic, Standing.LESS, f"{error.message} ({use})", error.hint)
+    return Finding(topic, Standing.GOOD, f"{name}, {size:,} bytes ({use})")
 
 
 def _addresses(current: Session) -> Finding:

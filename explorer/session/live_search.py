@@ -73,5 +73,5 @@ class LiveSearch:
             return Found(query, (), 0, False, False)
         plain = query.strip().lower()
         rows = [row for row, name in enumerate(catalog.names) if plain in name]
-        rows.sort(key=lambda row: (not catalog.names[row].startswith(plain), len(catalog.row_names[row])))
+        rows.sort(key=lambda row: (not catalog.names[row].startswith(plain), len(catalog.names[row])))
         return Found(query, rows[:LIMIT], len(rows), False, False)

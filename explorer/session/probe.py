@@ -34,6 +34,12 @@ class Counters:
     filtered: int = 0
     not_shown: int = 0
 
+    def __add__(self, other: Counters) -> Counters:
+        return Counters(
+            self.hits + other.hits, self.missed + other.missed, self.lost + other.lost, self.filtered + other.filtered,
+            self.not_shown + other.not_shown,
+        )  # fmt: skip
+
     def to_json(self) -> dict[str, int]:
         """One member of the summary line of ``trace --json``."""
         return dataclasses.asdict(self)

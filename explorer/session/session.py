@@ -71,6 +71,7 @@ class Session:
         loading: What has been loaded, and what could not be and why.
         probes: All probes armed, being armed, or refused, by spec, oldest first.
         journal: The newest events.
+        retired: What probes counted that are disarmed by now: their events are still in the journal.
         lost: Events overwritten in the kernel's buffers, over all probes.
         problems: What went wrong unasked, newest last: (message, hint).
         gone: Why the agent is gone; "" while it is there.
@@ -84,6 +85,7 @@ class Session:
         self.loading = Loading()
         self.probes: dict[ProbeSpec, Probe] = {}
         self.journal = Journal(capacity)
+        self.retired = Counters()
         self.lost = 0
         self.problems: list[tuple[str, str]] = []
         self.gone = ""
@@ -195,6 +197,7 @@ class Session:
                 probe.counters = Counters(*answer["counters"])
                 self._rates.pop(probe.number, None)
             probe.state, probe.rate = ProbeState.DISARMED, 0.0
+            self.retired += probe.counters
             self.probes.pop(spec, None)
             self._tell(Change.PROBES)
             return probe

@@ -55,14 +55,15 @@ def test_show_keeps_the_contract() -> None:
     assert (first["name"], first["type"], second["name"], second["type"]) == ("dfd", "int", "filename", "const char *")
     if os.uname().machine == "x86_64":
         assert first["location"] == {"kind": "register", "register": "di", "pt_regs_offset": 112, "size": 4}
-        assert prototype["return"]["location"] == {
-            "kind": "register", "register": "ax", "pt_regs_offset": 80, "size": 8,
-        }  # fmt: skip
+        size = {"int": 4, "long": 8}[prototype["return"]["type"]]  # by the version of the kernel
+        expected = {"kind": "register", "register": "ax", "pt_regs_offset": 80, "size": size}
+        assert prototype["return"]["location"] == expected
 
 
 def test_show_for_a_person() -> None:
     result = kexplore("show", "do_sys_openat2")
-    assert result.stdout.startswith("long do_sys_openat2(int dfd, const char *filename, struct open_how *how)\n")
+    first = result.stdout.splitlines()[0]
+    assert first.endswith(" do_sys_openat2(int dfd, const char *filename, struct open_how *how)")
     assert "exact, from BTF" in result.stdout
 
 

@@ -16,7 +16,7 @@ from explorer.session.session import Session
 from tests.scripted_agent import AT_FDCWD, ScriptedAgent, ScriptedTarget
 
 OPEN = ProbeSpec("do_sys_openat2")
-OPENED = [AT_FDCWD, 0x7FFE12345678, "/etc/passwd", 0xFFFF888112340000]
+OPENED: list[int | str | None] = [AT_FDCWD, 0x7FFE12345678, "/etc/passwd", 0xFFFF888112340000]
 
 
 async def until_event(session: Session, number: int) -> None:
