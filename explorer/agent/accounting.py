@@ -1,0 +1,99 @@
+"""What became of every hit: shown, not shown, lost or filtered.
+
+The kernel counts hits per probe (``kprobe_profile``) but losses per buffer, and does not count at all what its own
+filters kept out: the agent's own calls and, under a focus, everybody else's. So per probe, what the kernel counted and
+the agent did not decode is *unexplained*, and is divided between lost and filtered:
+
+* nothing was overwritten: all of it was filtered;
+* as much was overwritten as is unexplained: all of it was lost;
+* between the two, which only happens when a flood meets a filter: with one probe exact, with several by their shares.
+
+For each probe hits = shown + not shown + lost + filtered, always.
+"""
+
+from __future__ import annotations
+
+from typing import Dict, List, Mapping, Tuple
+
+
+class _Count:
+    """One probe's numbers since it was armed."""
+
+    def __init__(self) -> None:
+        self.decoded = 0
+        self.shown = 0
+        self.missed = 0
+        self.lost = 0
+        self.filtered = 0
+
+    @property
+    def unexplained(self) -> int:
+        return self.lost + self.filtered
+
+    def counters(self) -> List[int]:
+        hits = self.decoded + self.unexplained
+        return [hits, self.missed, self.lost, self.filtered, self.decoded - self.shown]
+
+
+class Accounts:
+    """The counters of all armed probes, by the probe's number."""
+
+    def __init__(self) -> None:
+        self._counts: Dict[int, _Count] = {}
+        self._unassigned = 0
+        self.lost = 0
+        """Events overwritten in the buffers so far."""
+
+    def open(self, probe: int) -> None:
+        """Begin to count a probe."""
+        self._counts[probe] = _Count()
+
+    def close(self, probe: int) -> List[int]:
+        """End it; its final counters."""
+        return self._counts.pop(probe).counters()
+
+    def decoded(self, probe: int, events: int) -> None:
+        """So many of its events came out of the buffers."""
+        if probe in self._counts:
+            self._counts[probe].decoded += events
+
+    def shown(self, probe: int) -> None:
+        """One of them went to the explorer as a row."""
+        if probe in self._counts:
+            self._counts[probe].shown += 1
+
+    def reconcile(self, profile: Mapping[int, Tuple[int, int]], lost: int) -> None:
+        """Explain what was counted but not decoded.
+
+        Args:
+            profile: Hits and missed of each probe since it was armed, read *before* the buffers were emptied, so that
+                every hit of it is decoded, lost or filtered by now.
+            lost: Events overwritten so far, read after.
+        """
+        self._unassigned += lost - self.lost
+        self.lost = lost
+        new: Dict[int, int] = {}
+        for probe, (hits, missed) in profile.items():
+            count = self._counts[probe]
+            count.missed = missed
+            # Events newer than the profile are decoded already: this is a lower bound, exact once the probe is quiet.
+            new[probe] = max(0, hits - count.decoded - count.unexplained)
+        total = sum(new.values())
+        assignable = min(self._unassigned, total)
+        self._unassigned -= assignable
+        left = total
+        for probe, unexplained in new.items():
+            share = assignable * unexplained // left if left else 0
+            self._counts[probe].lost += share
+            self._counts[probe].filtered += unexplained - share
+            assignable -= share
+            left -= unexplained
+
+    def settle(self, lost: int) -> None:
+        """No probe is open: what was lost and not assigned was never theirs."""
+        self._unassigned = 0
+        self.lost = lost
+
+    def counters(self) -> Dict[int, List[int]]:
+        """All counters, in the order of ``protocol.COUNTER_NAMES``."""
+        return {probe: count.counters() for probe, count in self._counts.items()}

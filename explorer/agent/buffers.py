@@ -1,0 +1,169 @@
+"""The per-processor buffers of our instance: emptied often, counted wholly, the newest records kept for showing."""
+
+from __future__ import annotations
+
+import collections
+import os
+import select
+import time
+from typing import Counter, Deque, Dict, List, NamedTuple, Tuple
+
+from explorer.agent.ring_buffer import Page, PageLayout, Record, scan
+from explorer.agent.tracefs import Instance
+
+_MOST_PAGES_KEPT = 512
+"""For all processors together, 2 MB of records: what one batch could carry at most."""
+
+
+class Sighting(NamedTuple):
+    """A record that may be shown, and the page that it is in."""
+
+    record: Record
+    page: bytes
+    cpu: int
+
+
+class _Kept(NamedTuple):
+    page: bytes
+    records: List[Record]
+
+
+class _Cpu:
+    def __init__(self, number: int, pipe: int) -> None:
+        self.number = number
+        self.pipe = pipe
+        self.kept: Deque[_Kept] = collections.deque()
+        self.records_kept = 0
+        self.overwritten = 0
+
+
+class Buffers:
+    """The buffers of an instance.
+
+    Args:
+        instance: It exists.
+        layout: Of its pages.
+        watched: An event whose records are handed out one by one besides being counted.
+    """
+
+    def __init__(self, instance: Instance, layout: PageLayout, watched: int) -> None:
+        self._instance = instance
+        self._layout = layout
+        self._watched = watched
+        self._cpus: Dict[int, _Cpu] = {}
+        self._overwritten = 0
+        self._poll = select.epoll()
+        for number in instance.cpus():
+            cpu = _Cpu(number, instance.pipe(number))
+            self._cpus[cpu.pipe] = cpu
+            self._poll.register(cpu.pipe, select.EPOLLIN)
+        # A processor that is not running reports an error, again and again.
+        for pipe, event in self._poll.poll(0):
+            if event & select.EPOLLERR:
+                self._poll.unregister(pipe)
+        self._pages_in_buffer = instance.buffer_bytes() // layout.size + 2
+        self._pages_kept_a_cpu = max(2, _MOST_PAGES_KEPT // len(self._cpus))
+
+    def fileno(self) -> int:
+        """A descriptor that is readable while there is something in a buffer."""
+        return self._poll.fileno()
+
+    def drain(self, keep: int, seconds: float) -> Drained:
+        """Take records out of the buffers.
+
+        Args:
+            keep: How many of the newest records to keep for ``newest``.
+            seconds: When to stop in the middle of a flood; the next call goes on there.
+
+        Raises:
+            RingBufferError: A page is damaged.
+        """
+        deadline = time.monotonic() + seconds
+        drained = Drained()
+        cpus = list(self._cpus.values())
+        for position, cpu in enumerate(cpus):
+            self._drain_cpu(cpu, keep, drained)
+            if time.monotonic() > deadline and position + 1 < len(cpus):
+                # The next call begins with those that had to wait.
+                self._cpus = {each.pipe: each for each in cpus[position + 1 :] + cpus[: position + 1]}
+                drained.complete = False
+                break
+        return drained
+
+    def _drain_cpu(self, cpu: _Cpu, keep: int, drained: Drained) -> None:
+        # No more than a buffer holds: a processor that writes as fast as we read would keep us here for ever.
+        for _ in range(self._pages_in_buffer):
+            try:
+                page = os.read(cpu.pipe, self._layout.size)
+            except BlockingIOError:
+                return
+            if not page:
+                return
+            scanned = scan(self._layout, page)
+            drained.add(page, scanned, self._watched)
+            if keep and scanned.records:
+                cpu.kept.append(_Kept(page, scanned.records))
+                cpu.records_kept += len(scanned.records)
+                self._let_go(cpu, keep)
+
+    def _let_go(self, cpu: _Cpu, keep: int) -> None:
+        while len(cpu.kept) > self._pages_kept_a_cpu or cpu.records_kept - len(cpu.kept[0].records) >= keep:
+            cpu.records_kept -= len(cpu.kept.popleft().records)
+
+    def newest(self) -> List[Sighting]:
+        """The records kept since the last call, newest first."""
+        sightings = [
+            Sighting(record, kept.page, cpu.number)
+            for cpu in self._cpus.values()
+            for kept in cpu.kept
+            for record in kept.records
+        ]
+        for cpu in self._cpus.values():
+            cpu.kept.clear()
+            cpu.records_kept = 0
+        sightings.sort(key=_time, reverse=True)
+        return sightings
+
+    def overwritten(self) -> int:
+        """How many events were lost in all buffers so far."""
+        for cpu in self._cpus.values():
+            count = self._instance.overwritten(cpu.number)
+            # The kernel begins anew where it empties a buffer: after a dynamic event was deleted.
+            self._overwritten += count - cpu.overwritten if count >= cpu.overwritten else count
+            cpu.overwritten = count
+        return self._overwritten
+
+    def close(self) -> None:
+        """Close the pipes; without that the instance cannot be removed."""
+        self._poll.close()
+        for cpu in self._cpus.values():
+            os.close(cpu.pipe)
+
+
+class Drained:
+    """What came out of the buffers in one go.
+
+    Attributes:
+        counts: Records by event id.
+        watched: The records of the watched event, with their pages.
+        follows_loss: Whether something was overwritten before one of the pages.
+        complete: Whether the buffers were emptied.
+    """
+
+    def __init__(self) -> None:
+        self.counts: Counter[int] = collections.Counter()
+        self.watched: List[Tuple[bytes, Record]] = []
+        self.follows_loss = False
+        self.complete = True
+
+    def add(self, page: bytes, scanned: Page, watched: int) -> None:
+        """Count a page."""
+        counts = collections.Counter([record[3] for record in scanned.records])
+        if watched in counts:
+            self.watched += [(page, record) for record in scanned.records if record[3] == watched]
+        self.counts.update(counts)
+        self.follows_loss = self.follows_loss or scanned.follows_loss
+
+
+def _time(sighting: Sighting) -> int:
+    return sighting.record[0]

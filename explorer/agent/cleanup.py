@@ -1,0 +1,51 @@
+"""What dead sessions left in the kernel: found by name, removed on request, never taken from the living."""
+
+from __future__ import annotations
+
+import errno
+from typing import List, NamedTuple
+
+from explorer.agent import session_name
+from explorer.agent.tracefs import Tracefs, event_of
+
+
+class Cleaned(NamedTuple):
+    """Groups removed, and what could not be, each with the reason."""
+
+    removed: List[str]
+    failed: List[str]
+
+
+def leftovers(tracefs: Tracefs, root: str) -> List[str]:
+    """The sessions that are dead and have left a group or an instance.
+
+    Raises:
+        OSError: The lists cannot be read.
+    """
+    names = {event_of(line)[0] for line in tracefs.definitions()} | set(tracefs.instances())
+    return sorted(name for name in names if session_name.is_session(name) and not session_name.is_alive(root, name))
+
+
+def clean(tracefs: Tracefs, root: str) -> Cleaned:
+    """Remove what dead sessions left.
+
+    Raises:
+        OSError: The lists cannot be read.
+    """
+    cleaned = Cleaned([], [])
+    for name in leftovers(tracefs, root):
+        instance = tracefs.instance(name)
+        if instance.exists:
+            try:
+                # First of all: it is refused while anybody has a pipe open, so a session whose process cannot be
+                # seen from here (in another pid namespace) keeps everything.
+                instance.remove()
+            except OSError as error:
+                why = "it is in use" if error.errno == errno.EBUSY else error.strerror
+                cleaned.failed.append(f"instance {name}: {why}")
+                continue
+        left = tracefs.remove_group(name)
+        cleaned.failed.extend(left)
+        if not left:
+            cleaned.removed.append(name)
+    return cleaned

@@ -1,0 +1,293 @@
+"""The agent's one loop: requests in, answers and batches out, and the end that leaves nothing behind.
+
+It ends when the stream does, on SIGTERM, SIGINT or SIGHUP, when the peer breaks the protocol, and on any error that it
+does not know how to answer; whichever way, everything is disarmed first.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import os
+import selectors
+import signal
+import time
+import traceback
+from typing import Any, Callable, Deque, Dict, Iterator, List, NamedTuple, Tuple
+
+from explorer.agent import capabilities, protocol
+from explorer.agent.cleanup import clean
+from explorer.agent.connection import Connection, StreamEnd
+from explorer.agent.engine import Engine
+from explorer.agent.facts import Facts
+from explorer.agent.failure import RequestError
+from explorer.agent.protocol import Code, Message, ProtocolError
+from explorer.agent.tracefs import Tracefs
+
+TICK = 0.05
+"""Seconds between two batches, at least."""
+_SURVEY = 1.0
+"""Seconds between two readings of the kernel's own counts."""
+_REST = 1.0
+"""Seconds without an armed probe after which the definitions of disarmed ones are deleted."""
+_FAREWELL = 2.0
+"""Seconds that a peer gets to take the last messages."""
+_MOST_ROWS = 5000
+"""Rows to keep for one batch, however much credit there is."""
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+class _Reading(NamedTuple):
+    """A fact that is being sent."""
+
+    request: int
+    encoding: str
+    chunks: Iterator[Tuple[bytes, bool]]
+
+
+class _End(Exception):
+    """The session is to end."""
+
+
+class Server:
+    """One session with one explorer.
+
+    Args:
+        connection: To the explorer.
+        root: The directory that the machine's file tree begins at.
+        machine: The architecture as ``uname -m`` prints it.
+    """
+
+    def __init__(self, connection: Connection, root: str, machine: str) -> None:
+        self._connection = connection
+        self._root = root
+        self._facts = Facts(root)
+        self._engine = Engine(root, machine)
+        self._selector = selectors.DefaultSelector()
+        self._readings: Deque[_Reading] = collections.deque()
+        self._credit = 0
+        self._sent: Dict[int, List[int]] = {}
+        self._sent_lost = 0
+        self._watching_events = False
+        self._drain_after = self._flush_after = self._survey_after = self._rest_after = 0.0
+        self._unsent = False
+        self._stop = False
+        self._operations: Dict[str, Callable[[int, Message], None]] = {
+            "fact": self._fact, "arm": self._arm, "disarm": self._disarm, "focus": self._set_focus,
+            "clean": self._clean, "quit": self._quit,
+        }  # fmt: skip
+
+    def run(self) -> int:
+        """Serve until the end; the process's exit code."""
+        wakeup, signalled = os.pipe()
+        os.set_blocking(signalled, False)
+        signal.set_wakeup_fd(signalled, warn_on_full_buffer=False)
+        for number in _SIGNALS:
+            signal.signal(number, lambda *_: self._end_by_signal())
+        self._selector.register(wakeup, selectors.EVENT_READ)
+        self._selector.register(self._connection.source, selectors.EVENT_READ)
+        code = 0
+        try:
+            self._connection.send(capabilities.hello(self._root))
+            while not self._stop:
+                self._turn()
+        except (StreamEnd, _End):
+            pass
+        except ProtocolError as error:
+            code = self._fail(f"the explorer does not speak the protocol: {error}")
+        except Exception as error:
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            name = os.path.basename(where.filename)
+            code = self._fail(f"the agent failed: {type(error).__name__}: {error} ({name}:{where.lineno})")
+        finally:
+            left = self._engine.close()
+        if left:
+            self._say_last({"op": "problem", "message": f"left behind: {'; '.join(left)}", "hint": "kexplore clean"})
+        return code
+
+    def _end_by_signal(self) -> None:
+        self._stop = True
+
+    def _fail(self, message: str) -> int:
+        hint = "everything is disarmed; this is a bug in kexplore, please report it"
+        self._say_last({"op": "problem", "message": message, "hint": hint})
+        return 1
+
+    def _say_last(self, message: Message) -> None:
+        # Nobody may be there to hear it, and there is nobody else to tell.
+        with contextlib.suppress(StreamEnd):
+            self._connection.send(message)
+            self._connection.finish(_FAREWELL)
+
+    def _turn(self) -> None:
+        now = time.monotonic()
+        self._watch(now)
+        ready = {key.fd for key, _ in self._selector.select(self._patience(now))}
+        if self._stop:
+            return
+        if self._connection.sink in ready or self._connection.waiting:
+            self._connection.flush()
+        if self._connection.source in ready and self._connection.wants_requests:
+            for message, _ in self._connection.receive():
+                self._handle(message)
+        now = time.monotonic()
+        if self._engine.armed:
+            self._look_at_events(now, ready)
+        elif self._engine.unused and now >= self._rest_after:
+            self._report_left(self._engine.rest())
+        if self._unsent and now >= self._flush_after and self._connection.comfortable:
+            self._flush()
+        if self._readings and self._connection.comfortable:
+            self._read_on()
+
+    def _watch(self, now: float) -> None:
+        """Register what this turn should wake for."""
+        source, sink = self._connection.source, self._connection.sink
+        writing = selectors.EVENT_WRITE if self._connection.waiting else 0
+        reading = selectors.EVENT_READ if self._connection.wants_requests else 0
+        if source == sink:
+            self._set_interest(source, reading | writing)
+        else:
+            self._set_interest(source, reading)
+            self._set_interest(sink, writing)
+        if self._watching_events != (self._engine.armed and now >= self._drain_after):
+            self._watching_events = not self._watching_events
+            if self._watching_events:
+                self._selector.register(self._engine.fileno(), selectors.EVENT_READ)
+            else:
+                self._selector.unregister(self._engine.fileno())
+
+    def _set_interest(self, descriptor: int, events: int) -> None:
+        known = self._selector.get_map().get(descriptor)
+        if known is None and events:
+            self._selector.register(descriptor, events)
+        elif known is not None and not events:
+            self._selector.unregister(descriptor)
+        elif known is not None and known.events != events:
+            self._selector.modify(descriptor, events)
+
+    def _patience(self, now: float) -> Any:
+        """Seconds until something is due; None: for ever."""
+        if self._readings and self._connection.comfortable:
+            return 0
+        if self._engine.armed:
+            due = self._survey_after
+            if not self._watching_events:
+                due = min(due, self._drain_after)
+            if self._unsent and self._connection.comfortable:
+                due = min(due, self._flush_after)
+            return max(0.0, due - now)
+        return max(0.0, self._rest_after - now) if self._engine.unused else None
+
+    def _look_at_events(self, now: float, ready: set[int]) -> None:
+        if now >= self._survey_after:
+            self._engine.survey(self._keep)
+            self._survey_after = now + _SURVEY
+        elif self._watching_events and self._engine.fileno() in ready:
+            emptied = self._engine.drain(self._keep)
+            # Measured from the end of the work: a flood gets a share of the processor, not all of it.
+            self._drain_after = time.monotonic() + TICK if emptied else now
+        else:
+            return
+        self._unsent = True
+
+    @property
+    def _keep(self) -> int:
+        return min(self._credit, _MOST_ROWS)
+
+    def _flush(self) -> None:
+        """Send a batch if there is news. What a peer that does not read could not get in time is ``not_shown``."""
+        self._unsent = False
+        rows = self._engine.collect(self._keep)
+        self._credit -= len(rows)
+        counters = {probe: count for probe, count in self._engine.counters().items() if self._sent.get(probe) != count}
+        lost = self._engine.lost
+        if not rows and not counters and lost == self._sent_lost:
+            return
+        self._sent.update(counters)
+        self._sent_lost = lost
+        self._flush_after = time.monotonic() + TICK
+        self._connection.send({"op": "batch", "counters": counters, "lost": lost, "rows": rows})
+
+    def _handle(self, message: Message) -> None:
+        name = message["op"]
+        if name == "credit":
+            self._add_credit(message)
+            return
+        operation = self._operations.get(name)
+        if operation is None:
+            raise ProtocolError(f"there is no operation {name!r}")
+        request = message.get("id")
+        if not isinstance(request, int) or isinstance(request, bool):
+            raise ProtocolError(f"a request {name!r} has no number")
+        try:
+            operation(request, message)
+        except RequestError as error:
+            self._connection.send(protocol.error(request, error.code, error.message, error.hint))
+        except OSError as error:
+            # A file of the kernel: everything else the operations touch is memory.
+            self._connection.send(protocol.error(request, Code.FAILED, f"the kernel refused: {error}"))
+
+    def _add_credit(self, message: Message) -> None:
+        rows = message.get("rows")
+        if not isinstance(rows, int) or isinstance(rows, bool) or rows < 0:
+            raise ProtocolError(f"{rows!r} is no credit")
+        self._credit += rows
+
+    def _fact(self, request: int, message: Message) -> None:
+        name, compress = message.get("name"), message.get("compress", False)
+        if not isinstance(name, str) or not isinstance(compress, bool):
+            raise RequestError(Code.BAD_REQUEST, "a fact has a name, and compress is true or false")
+        encoding = "zlib" if compress else "raw"
+        self._readings.append(_Reading(request, encoding, self._facts.chunks(name, compress)))
+
+    def _read_on(self) -> None:
+        reading = self._readings[0]
+        try:
+            data, last = next(reading.chunks)
+        except RequestError as error:
+            self._readings.popleft()
+            self._connection.send(protocol.error(reading.request, error.code, error.message, error.hint))
+            return
+        if last:
+            self._readings.popleft()
+        answer = {"op": "fact", "id": reading.request, "encoding": reading.encoding, "last": last}
+        self._connection.send(answer, data)
+
+    def _arm(self, request: int, message: Message) -> None:
+        self._survey_after = self._survey_after if self._engine.armed else time.monotonic() + _SURVEY
+        armed = self._engine.arm(message.get("probe"))
+        answer = {"op": "armed", "id": request, "probe": armed.probe, "event": armed.event}
+        self._connection.send({**answer, "definition": armed.definition})
+
+    def _disarm(self, request: int, message: Message) -> None:
+        probe = self._engine.disarm(message.get("probe"), self._keep)
+        if self._connection.comfortable:
+            self._flush()  # the last rows go before the final counters, whenever the last batch was
+        counters = self._engine.finish(probe)
+        self._sent.pop(probe, None)
+        self._rest_after = time.monotonic() + _REST
+        self._connection.send({"op": "disarmed", "id": request, "probe": probe, "counters": counters})
+
+    def _set_focus(self, request: int, message: Message) -> None:
+        pids = message.get("pids")
+        if not isinstance(pids, list) or not all(type(pid) is int and 0 < pid < 1 << 22 for pid in pids):
+            raise RequestError(Code.BAD_REQUEST, "a focus has pids: a list of process numbers")
+        self._engine.focus(pids)
+        self._connection.send({"op": "focused", "id": request})
+
+    def _clean(self, request: int, message: Message) -> None:
+        capabilities.require(self._root)
+        cleaned = clean(Tracefs(self._root), self._root)
+        answer = {"op": "cleaned", "id": request, "removed": cleaned.removed, "failed": cleaned.failed}
+        self._connection.send(answer)
+
+    def _quit(self, request: int, message: Message) -> None:
+        left = self._engine.close()
+        self._say_last({"op": "bye", "id": request, "left": left})
+        raise _End
+
+    def _report_left(self, left: List[str]) -> None:
+        if left:
+            message = f"could not remove {'; '.join(left)}"
+            self._connection.send({"op": "problem", "message": message, "hint": "kexplore clean"})

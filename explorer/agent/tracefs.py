@@ -1,0 +1,211 @@
+"""The kernel's tracing files: definitions that everybody shares, and instances that are our own."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import Dict, List, Tuple
+
+from explorer.agent import tracefs_place
+
+_BUFFER_KB = 1024
+_BUFFERS_KB = 64 * 1024
+"""All buffers of an instance together, on machines with many processors."""
+_SMALLEST_BUFFER_KB = 128
+
+
+class Tracefs:
+    """What all instances share.
+
+    Args:
+        root: The directory that the machine's file tree begins at.
+
+    Raises:
+        RequestError: tracefs is not mounted, or closed to us.
+    """
+
+    def __init__(self, root: str) -> None:
+        path = tracefs_place.find(root)
+        if path is None:
+            raise tracefs_place.absent(root)
+        self.path = path
+        dynamic = os.path.join(path, "dynamic_events")  # since 5.0
+        self._definitions = dynamic if os.path.exists(dynamic) else os.path.join(path, "kprobe_events")
+
+    def define(self, line: str) -> None:
+        """Add a definition.
+
+        Raises:
+            OSError: The kernel refused it; ``complaint`` may know more.
+        """
+        # Without O_APPEND the kernel would delete everybody's events first.
+        write(self._definitions, line + "\n", os.O_APPEND)
+
+    def delete(self, group: str, event: str) -> None:
+        """Delete one event, disabled everywhere.
+
+        Raises:
+            OSError: EBUSY where it is in use, ENOENT where it does not exist.
+        """
+        self.define(f"-:{group}/{event}")
+
+    def definitions(self) -> List[str]:
+        """Every dynamic event of everybody, a line each."""
+        return read(self._definitions).splitlines()
+
+    def events_of(self, group: str) -> List[str]:
+        """The names of the events defined in a group."""
+        return [event for owner, event in map(event_of, self.definitions()) if owner == group]
+
+    def complaint(self, line: str) -> str:
+        """What the kernel said last about a definition that it refused; "" when it said nothing."""
+        try:
+            log = read(os.path.join(self.path, "error_log"))  # since 5.2
+        except OSError:
+            return ""  # it would only have said more
+        lines = log.splitlines()
+        for index in range(len(lines) - 1, 0, -1):
+            if lines[index] == f"  Command: {line}":
+                return lines[index - 1].partition(" error: ")[2]
+        return ""
+
+    def profile(self) -> Dict[str, Tuple[int, int]]:
+        """Hits and missed of every kprobe event, by its name alone: the file does not tell groups apart."""
+        counts: Dict[str, Tuple[int, int]] = {}
+        for line in read(os.path.join(self.path, "kprobe_profile")).splitlines():
+            fields = line.split()
+            if len(fields) == 3:
+                counts[fields[0]] = (int(fields[1]), int(fields[2]))
+        return counts
+
+    def header_page(self) -> str:
+        """The layout of a buffer's pages."""
+        return read(os.path.join(self.path, "events/header_page"))
+
+    def instances(self) -> List[str]:
+        """The names of all instances."""
+        directory = os.path.join(self.path, "instances")
+        return sorted(os.listdir(directory)) if os.path.isdir(directory) else []
+
+    def instance(self, name: str) -> Instance:
+        """An instance, whether it exists or not."""
+        return Instance(os.path.join(self.path, "instances", name))
+
+    def remove_group(self, group: str) -> List[str]:
+        """Disable and delete every event of a group, in whatever instance somebody enabled it.
+
+        Returns:
+            What is left, with the reason: events that a tool outside tracefs holds (perf).
+        """
+        left = []
+        for event in self.events_of(group):
+            try:
+                try:
+                    self.delete(group, event)
+                except OSError:
+                    self._disable_everywhere(group, event)
+                    self.delete(group, event)
+            except OSError as error:
+                left.append(f"{group}/{event}: {error.strerror}")
+        return left
+
+    def _disable_everywhere(self, group: str, event: str) -> None:
+        enable = f"events/{group}/{event}/enable"
+        for directory in (self.path, *(self.instance(name).path for name in self.instances())):
+            path = os.path.join(directory, enable)
+            if os.path.exists(path):
+                write(path, "0")
+
+
+class Instance:
+    """A ring buffer of our own, with its own switches for every event."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def create(self) -> None:
+        """Make it, with the clock that the rest of the world uses and waking at the first event."""
+        os.mkdir(self.path)
+        self.write("trace_clock", "mono")
+        if os.path.exists(self._at("buffer_percent")):  # since 5.0; before, readers always woke at the first event
+            self.write("buffer_percent", "0")
+        kilobytes = max(_SMALLEST_BUFFER_KB, min(_BUFFER_KB, _BUFFERS_KB // len(self.cpus())))
+        self.write("buffer_size_kb", str(kilobytes))
+
+    def remove(self) -> None:
+        """Remove it; the kernel disables its events.
+
+        Raises:
+            OSError: EBUSY while somebody has one of its pipes open.
+        """
+        os.rmdir(self.path)
+
+    @property
+    def exists(self) -> bool:
+        """Whether it is there."""
+        return os.path.isdir(self.path)
+
+    def enable(self, event: str, on: bool) -> None:
+        """Switch ``GROUP/EVENT`` on or off in this instance."""
+        self.write(f"events/{event}/enable", "1" if on else "0")
+
+    def format(self, event: str) -> str:
+        """The description of the records of ``GROUP/EVENT``."""
+        return read(self._at(f"events/{event}/format"))
+
+    def has(self, name: str) -> bool:
+        """Whether this kernel's instances have a file of this name."""
+        return os.path.exists(self._at(name))
+
+    def cpus(self) -> List[int]:
+        """Every processor that has a buffer, running or not."""
+        names = os.listdir(self._at("per_cpu"))
+        return sorted(int(name[len("cpu") :]) for name in names if name.startswith("cpu"))
+
+    def pipe(self, cpu: int) -> int:
+        """A descriptor of a processor's raw pages, non-blocking."""
+        return os.open(self._at(f"per_cpu/cpu{cpu}/trace_pipe_raw"), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+
+    def overwritten(self, cpu: int) -> int:
+        """How many events of a processor were lost in its buffer so far."""
+        lost = 0
+        for line in read(self._at(f"per_cpu/cpu{cpu}/stats")).splitlines():
+            name, _, value = line.partition(": ")
+            if name in ("overrun", "commit overrun", "dropped events"):
+                lost += int(value)
+        return lost
+
+    def buffer_bytes(self) -> int:
+        """The size of each processor's buffer."""
+        return int(read(self._at("buffer_size_kb")).split()[0]) * 1024
+
+    def write(self, name: str, text: str, flags: int = 0) -> None:
+        """Write one of its files."""
+        write(self._at(name), text, flags)
+
+    def _at(self, name: str) -> str:
+        return os.path.join(self.path, name)
+
+
+def event_of(definition: str) -> Tuple[str, str]:
+    """Group and event of a line of ``dynamic_events``."""
+    head = definition.split(" ", 1)[0]
+    group, _, event = head.partition(":")[2].partition("/")
+    return group, event
+
+
+def read(path: str) -> str:
+    """The text of a file of the kernel."""
+    with open(path, encoding="utf-8", errors="surrogateescape") as file:
+        return file.read()
+
+
+def write(path: str, text: str, flags: int = 0) -> None:
+    """Write to a file of the kernel, in one write."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC | flags)
+    try:
+        data = text.encode()
+        if os.write(descriptor, data) != len(data):
+            raise OSError(errno.EIO, f"the kernel took a part only of what was written to {path}")
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,182 @@
+"""A small synchronous client of the agent for tests: starts it, asks, and waits for what it says."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from explorer.agent import protocol
+from explorer.agent.protocol import Message
+
+AGENT = Path(__file__).parents[1] / "explorer/agent/__main__.py"
+PATIENCE = 60.0
+"""Seconds; an emulated machine needs a few for what takes milliseconds elsewhere."""
+
+
+class Refused(Exception):
+    """The agent answered a request with an error."""
+
+    def __init__(self, answer: Message) -> None:
+        super().__init__(answer["message"])
+        self.code: str = answer["code"]
+        self.message: str = answer["message"]
+        self.hint: str = answer["hint"]
+
+
+class Agent:
+    """A running agent and the conversation with it.
+
+    Attributes:
+        hello: Its first message.
+        rows: All rows so far.
+        counters: The last counters of each probe.
+        lost: The last total of lost events.
+        batches: How many batches came.
+        problems: What it said unasked.
+    """
+
+    def __init__(self, *options: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-I", "-S", "-B", str(AGENT), *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.input, self._output = self.process.stdin, self.process.stdout.fileno()
+        self._decoder = protocol.Decoder(protocol.MAX_ANSWER, protocol.MAX_ANSWER)
+        self._arrived: deque[tuple[Message, bytes]] = deque()
+        self._number = 0
+        self.rows: list[list[Any]] = []
+        self.counters: dict[int, list[int]] = {}
+        self.lost = 0
+        self.batches = 0
+        self.problems: list[Message] = []
+        self.ended = False
+        self.hello = self.next()[0]
+
+    def next(self) -> tuple[Message, bytes]:
+        """The next message, whatever it is.
+
+        Raises:
+            EOFError: The stream ended.
+            TimeoutError: Nothing came.
+        """
+        deadline = time.monotonic() + PATIENCE
+        while not self._arrived:
+            if not select.select([self._output], [], [], max(0.0, deadline - time.monotonic()))[0]:
+                raise TimeoutError("the agent says nothing")
+            data = os.read(self._output, 1 << 20)
+            if not data:
+                self.ended = True
+                raise EOFError("the agent's stream ended")
+            self._arrived.extend(self._decoder.feed(data))
+        message, blob = self._arrived.popleft()
+        if message["op"] == "batch":
+            self.batches += 1
+            self.rows += message["rows"]
+            self.counters.update({int(probe): counts for probe, counts in message["counters"].items()})
+            self.lost = message["lost"]
+        elif message["op"] == "problem":
+            self.problems.append(message)
+        return message, blob
+
+    def send(self, op: str, **members: Any) -> int:
+        """Send a request; its number."""
+        self._number += 1
+        self.input.write(protocol.encode({"op": op, "id": self._number, **members}))
+        self.input.flush()
+        return self._number
+
+    def answer(self, number: int) -> tuple[Message, bytes]:
+        """Wait for a message with this number.
+
+        Raises:
+            Refused: It is an error.
+        """
+        while True:
+            message, blob = self.next()
+            if message.get("id") == number:
+                if message["op"] == "error":
+                    raise Refused(message)
+                return message, blob
+
+    def ask(self, op: str, **members: Any) -> Message:
+        """Send a request and wait for its answer."""
+        return self.answer(self.send(op, **members))[0]
+
+    def credit(self, rows: int) -> None:
+        """Allow rows."""
+        self.input.write(protocol.encode({"op": "credit", "rows": rows}))
+        self.input.flush()
+
+    def fact(self, name: str, *, compress: bool = False) -> tuple[bytes, list[Message]]:
+        """A fact's bytes as they were sent, and the messages that carried them."""
+        number = self.send("fact", name=name, compress=compress)
+        data, messages = b"", []
+        while not messages or not messages[-1]["last"]:
+            message, blob = self.answer(number)
+            messages.append(message)
+            data += blob
+        return data, messages
+
+    def arm(self, symbol: str, kind: str = "entry", **members: Any) -> int:
+        """Arm a probe; its number."""
+        return int(self.ask("arm", probe={"symbol": symbol, "kind": kind, **members})["probe"])
+
+    def disarm(self, probe: int) -> list[int]:
+        """Disarm a probe; its final counters."""
+        counters: list[int] = self.ask("disarm", probe=probe)["counters"]
+        return counters
+
+    def wait(self, condition: Callable[[], bool]) -> None:
+        """Take messages until a condition holds."""
+        while not condition():
+            self.next()
+
+    def rows_of(self, probe: int) -> list[list[Any]]:
+        """The rows of one probe so far."""
+        return [row for row in self.rows if row[0] == probe]
+
+    def quit(self) -> list[str]:
+        """Ask it to end, and wait; what it left behind."""
+        left: list[str] = self.ask("quit")["left"]
+        assert self.end() == 0
+        return left
+
+    def end(self) -> int:
+        """Wait for its end; the exit code."""
+        try:
+            while True:
+                self.next()
+        except EOFError:
+            return self.process.wait(PATIENCE)
+
+    def kill(self) -> None:
+        """End it by force, if it still runs, and close the pipes."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGKILL)
+        self.process.wait(PATIENCE)
+        self.input.close()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+
+@contextmanager
+def agent(*options: str) -> Iterator[Agent]:
+    """An agent that ends with the block."""
+    running = Agent(*options)
+    try:
+        yield running
+        if running.process.poll() is None:
+            running.input.close()
+            running.end()
+    finally:
+        running.kill()
