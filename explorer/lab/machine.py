@@ -162,8 +162,7 @@ class Lab:
         if self._channel is not None:
             self._channel.close()
         await asyncio.gather(*self._tasks, *(process.wait() for process in self._processes), return_exceptions=True)
-        for future in (self._ready, self._exit):
-            future.cancel()
+        self._settle(LabError("the lab was closed"))
 
     async def __aenter__(self) -> Self:
         return self

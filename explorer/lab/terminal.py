@@ -69,4 +69,5 @@ def raw(descriptor: int) -> Iterator[None]:
         tty.setraw(descriptor)
         yield
     finally:
-        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+        with contextlib.suppress(termios.error):  # it was hung up: there is nothing to restore
+            termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
