@@ -17,9 +17,9 @@ class BtfBuilder:
         self._sign = "<" if byte_order == "little" else ">"
         self._types = bytearray()
         self._strings = bytearray() if base else bytearray(b"\0")
-        self._first_string = base.string_end if base else 0
+        self._first_string: int = base.string_end if base else 0
         self._offsets: dict[str, int] = {"": 0}
-        self.next_id = base.next_id if base else 1
+        self.next_id: int = base.next_id if base else 1
 
     @property
     def string_end(self) -> int:

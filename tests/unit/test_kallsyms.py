@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from symbols import kallsyms
 from symbols.errors import FactError
+from symbols.symbol import Symbol
 
 KERNEL = b"""\
 0000000000000000 A fixed_percpu_data
@@ -31,7 +32,7 @@ ffffffffc0c00000 t bpf_prog_1\t[bpf]
 def test_columns() -> None:
     table = kallsyms.parse(KERNEL)
     assert len(table) == 9
-    assert table.symbol(5) == kallsyms.Symbol(5, "first", 0xFFFFFFFF81000020, 0x40, "t", None)
+    assert table.symbol(5) == Symbol(5, "first", 0xFFFFFFFF81000020, 0x40, "t", None)
     assert not table.hidden
 
 
@@ -83,7 +84,7 @@ def test_many_pieces_read_like_one() -> None:
     lines = [f"{0xFFFFFFFF81000000 + 16 * n:016x} t function_{n}\n" for n in range(9000)]
     table = kallsyms.parse("".join(lines).encode())
     assert len(table) == 9000
-    assert table.symbol(8500) == kallsyms.Symbol(8500, "function_8500", 0xFFFFFFFF81000000 + 16 * 8500, 16, "t", None)
+    assert table.symbol(8500) == Symbol(8500, "function_8500", 0xFFFFFFFF81000000 + 16 * 8500, 16, "t", None)
 
 
 @pytest.mark.parametrize(
