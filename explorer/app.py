@@ -162,14 +162,12 @@ class KexploreApp(App[None]):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The command palette: whatever has a key, by its name."""
-        for active in screen.active_bindings.values():
-            binding = active.binding
-            if binding.id and active.enabled and not binding.id.startswith("app.commands"):
-                action, node = binding.action, active.node
-                yield SystemCommand(
-                    f"{binding.description} ({keys_of(binding)})", binding.tooltip,
-                    partial(self.run_action, action, node),
-                )  # fmt: skip
+        bindings = {active.binding.id: active for active in screen.active_bindings.values() if active.enabled}
+        for name, active in bindings.items():
+            if name and name != "app.commands" and not name.startswith("rows."):
+                binding = active.binding
+                run = partial(self.run_action, binding.action, active.node)
+                yield SystemCommand(f"{binding.description} ({keys_of(binding)})", binding.tooltip, run)
 
     def copy_to_clipboard(self, text: str) -> None:
         """Copy by OSC 52, and once more wrapped for tmux, which keeps the plain form to itself."""

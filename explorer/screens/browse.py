@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Coroutine
 from typing import ClassVar
 
-from rich.cells import cell_len
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -14,13 +15,11 @@ from textual.widgets import Input, Static
 
 from explorer.screens.inspector import InspectorScreen
 from explorer.session.live_search import Found, LiveSearch
-from explorer.session.probe import Counters, Probe
 from explorer.session.probe_spec import ProbeKind, ProbeSpec
 from explorer.session.session import Change, Session
 from explorer.session.switchboard import Switchboard
 from explorer.terminal import SMALLEST
-from explorer.widgets import event_line
-from explorer.widgets.cells import count
+from explorer.widgets import event_line, titles
 from explorer.widgets.event_pane import EventPane
 from explorer.widgets.explanations import no_events
 from explorer.widgets.function_card import FunctionCard
@@ -31,7 +30,6 @@ from explorer.widgets.probe_list import ProbeList
 from explorer.widgets.search_box import SearchBox
 from explorer.widgets.status_bar import StatusBar
 from symbols.errors import KexploreError
-from symbols.symbol import Symbol
 
 PANES = ("search", "functions", "card", "probes", "events")
 REFRESH = 0.1
@@ -68,8 +66,8 @@ class BrowseScreen(Screen[None]):
         self._search = LiveSearch(self._list)
         self._listed: Found | None = None
         self._changes: set[Change] = set()
+        self._drawn = 0.0
         self._states: list[tuple[ProbeSpec, object]] = []
-        self._retired = Counters()
         self._problems_told = 0
 
     def compose(self) -> ComposeResult:
@@ -91,6 +89,8 @@ class BrowseScreen(Screen[None]):
         self.status, self.search_box = self.query_one(StatusBar), self.query_one(SearchBox)
         self.functions, self.card = self.query_one(FunctionList), self.query_one(FunctionCard)
         self.probes, self.events = self.query_one(ProbeList), self.query_one(EventPane)
+        self.finder = self.query_one("#finder")
+        self.card.border_title = "3 function"
         self.search_box.focus()
         self.set_interval(1.0, self._tick)
         self._draw_titles()
@@ -101,7 +101,7 @@ class BrowseScreen(Screen[None]):
             self._session.unsubscribe(self._heard)
         self._session = session
         session.subscribe(self._heard)
-        self._retired, self._problems_told, self._listed = Counters(), 0, None
+        self._problems_told, self._listed = 0, None
         self.card.show(session, None)
         self.functions.show(session, (), lambda name: ())
         self.probes.show(session)
@@ -120,11 +120,13 @@ class BrowseScreen(Screen[None]):
     def _heard(self, change: Change) -> None:
         """Something changed in the session; drawn soon, and not more often than a person can read."""
         if not self._changes:
-            self.set_timer(REFRESH if change in (Change.EVENTS, Change.PROBES) else 0.001, self._draw)
+            rest = REFRESH - (time.monotonic() - self._drawn)
+            self.set_timer(max(rest, 0.001), self._draw)
         self._changes.add(change)
 
     def _draw(self) -> None:
         changes, self._changes = self._changes, set()
+        self._drawn = time.monotonic()
         session = self._session
         if session is None or not self.is_running:
             return
@@ -152,39 +154,15 @@ class BrowseScreen(Screen[None]):
             self.card.renew()
 
     def _draw_titles(self) -> None:
-        finder = self.query_one("#finder")
-        finder.border_title = self._functions_title()
-        probes = self._session.probes.values() if self._session else ()
-        self.probes.border_title = f"4 probes · {len(probes)}" if probes else "4 probes"
-        self.events.explain(no_events(self._session, self._switchboard.attempt, self.events.size.width))
-        self.events.border_title = self._events_title(list(probes))
-
-    def _functions_title(self) -> str:
-        if self._listed is None:
-            return "2 functions"
-        about = " ≈" if self._listed.approximate else ""
-        total = count(self._listed.total)
-        shown = len(self._listed.rows)
-        return f"2 functions · {count(shown) + ' of ' if shown < self._listed.total else ''}{total}{about}"
-
-    def _events_title(self, probes: list[Probe]) -> str:
-        title = self.events.title()
-        if self._session is None or not (probes or self._session.journal.last_number):
-            return title
-        all_counters = [self._retired, *(probe.counters for probe in probes)]
-        numbers = {
-            "shown": self._session.journal.last_number,
-            "not shown": sum(counters.not_shown for counters in all_counters),
-            "filtered": sum(counters.filtered for counters in all_counters),
-            "lost": sum(counters.lost for counters in all_counters),
-            "missed": sum(counters.missed for counters in all_counters),
-        }
-        always = ("shown", "not shown", "missed", "lost")
-        for name, number in numbers.items():
-            words = f" · {count(number)} {name}"
-            if (number or name in always) and cell_len(title + words) < self.size.width - 4:
-                title += words
-        return title
+        session = self._session
+        self.events.explain(no_events(session, self._switchboard.attempt, self.events.size.width))
+        for pane, title in (
+            (self.finder, titles.functions_title(self._listed)),
+            (self.probes, titles.probes_title(session)),
+            (self.events, titles.events_title(self.events.title(), session, self.events.outer_size.width)),
+        ):
+            if str(pane.border_title or "") != title:
+                pane.border_title = title
 
     def _tick(self) -> None:
         if self._session is not None and self._session.probes:
@@ -231,7 +209,7 @@ class BrowseScreen(Screen[None]):
         """Focus a pane; a zoomed one gives way to it."""
         if self._zoomed and self._zoomed != pane:
             self._zoom(pane)
-        self.query_one(f"#{pane}").focus()
+        self.set_focus(self.query_one(f"#{pane}"))  # at once: focus() would let a fast next key go to the old pane
 
     def on_descendant_focus(self) -> None:
         """In a small terminal the probes take the card's place while they have the focus."""
@@ -257,7 +235,7 @@ class BrowseScreen(Screen[None]):
         elif self.focused is self.search_box:
             self.search_box.value = ""
         else:
-            self.search_box.focus()
+            self.set_focus(self.search_box)
 
     # Probes
 
@@ -281,50 +259,36 @@ class BrowseScreen(Screen[None]):
     def action_toggle_probe(self, kind: str) -> None:
         """Arm or disarm a probe on the function that is looked at."""
         symbol = self.card.symbol if self.focused is self.card else self.functions.selected
-        if symbol is not None and self._session is not None:
-            self.run_worker(self._toggle(self._session, symbol, ProbeKind(kind)), group="probes")
-
-    async def _toggle(self, session: Session, symbol: Symbol, kind: ProbeKind) -> None:
-        refusal = session.hello.refusal() if session.hello else None
-        try:
-            if refusal is not None:
-                raise refusal
-            spec = session.probe_for(symbol, kind)
-            probe = await session.toggle(spec)
-            if probe is not None and spec not in session.probes:
-                self._retire(probe)
-        except KexploreError as error:
-            self._refused(error)
+        session = self._session
+        if symbol is None or session is None or session.hello is None:
+            return
+        refusal = session.hello.refusal()
+        if refusal is not None:
+            self._refused(KexploreError(refusal.message, "t: look at another kernel, the lab's for one"))
+        else:
+            self._do(session.toggle(session.probe_for(symbol, ProbeKind(kind))))
 
     def action_disarm(self) -> None:
         """Disarm the probe under the cursor."""
-        if self.probes.selected is not None:
-            self.run_worker(self._disarm([self.probes.selected.spec]), group="probes")
+        if self.probes.selected is not None and self._session is not None:
+            self._do(self._session.disarm(self.probes.selected.spec))
 
     def action_disarm_all(self) -> None:
         """Disarm every probe."""
         if self._session is not None:
-            self.run_worker(self._disarm(list(self._session.probes)), group="probes")
+            for spec in list(self._session.probes):
+                self._do(self._session.disarm(spec))
 
-    async def _disarm(self, specs: list[ProbeSpec]) -> None:
-        session = self._session
-        if session is None:
-            return
-        try:
-            for spec in specs:
-                probe = await session.disarm(spec)
-                if probe is not None:
-                    self._retire(probe)
-        except KexploreError as error:
-            self._refused(error)
+    def _do(self, request: Coroutine[object, object, object]) -> None:
+        """Await a request to the session without holding up the screen; tell why it was refused."""
 
-    def _retire(self, probe: Probe) -> None:
-        """Its events stay, so its losses have to stay in the totals."""
-        old, new = self._retired, probe.counters
-        self._retired = Counters(
-            old.hits + new.hits, old.missed + new.missed, old.lost + new.lost, old.filtered + new.filtered,
-            old.not_shown + new.not_shown,
-        )  # fmt: skip
+        async def awaited() -> None:
+            try:
+                await request
+            except KexploreError as error:
+                self._refused(error)
+
+        self.run_worker(awaited(), group="probes")
 
     def _refused(self, error: KexploreError) -> None:
         self.notify(error.hint or " ", title=error.message, severity="error", markup=False, timeout=8)

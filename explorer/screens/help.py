@@ -28,7 +28,7 @@ _MARKS = (
     ("abc", MATCH, "the letters that the query found"),
     ("missed", RETURN, "hits that the kernel could not handle"),
     ("lost", RETURN, "hits that were overwritten before they were read"),
-    ("unseen", RETURN, "hits that were counted but not sent, or filtered"),
+    ("not shown", RETURN, "hits that were counted, but came faster than a person could read them"),
 )
 _KEYS_WIDTH = 14
 

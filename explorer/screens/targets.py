@@ -65,12 +65,14 @@ class AttemptLog(LineView, can_focus=False):
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
+        self._attempt: Attempt | None = None
         self._lines: Lines = []
 
     def show(self, attempt: Attempt | None) -> None:
         """Show an attempt as far as it has come."""
-        width = max(20, self.scrollable_content_region.width)
-        self._lines = _log(attempt, width) if attempt is not None else []
+        self._attempt = attempt
+        width = self.scrollable_content_region.width
+        self._lines = _log(attempt, width) if attempt is not None and width else []
         self.rows_changed()
         self.scroll_to(y=len(self._lines), animate=False, force=True)
 
@@ -86,6 +88,10 @@ class AttemptLog(LineView, can_focus=False):
     def marks_cursor(self) -> bool:
         """It is read."""
         return False
+
+    def on_resize(self) -> None:
+        """Lines break elsewhere."""
+        self.show(self._attempt)
 
 
 def _log(attempt: Attempt, width: int) -> Lines:
@@ -153,7 +159,9 @@ class TargetsScreen(ModalScreen[None]):
         session, attempt = self._switchboard.session, self._switchboard.attempt
         self.query_one(TargetList).show_current(session.target if session else None)
         log = self.query_one(AttemptLog)
-        log.show(attempt if self._reaching or (attempt and attempt.error) else None)
+        told = attempt if self._reaching or (attempt and attempt.error) else None
+        log.display = told is not None
+        log.show(told)
         box: Widget = self.query_one("#box")
         box.border_subtitle = "Esc cancel   b browse on meanwhile" if self._reaching else "Enter look at it   Esc close"
 

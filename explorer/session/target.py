@@ -157,7 +157,7 @@ class LabTarget(Target):
     """A throwaway kernel in QEMU, its agent at the other end of a virtio-serial port."""
 
     title = "lab"
-    summary = "a throwaway kernel in QEMU: nothing here can be hurt"
+    summary = "a throwaway kernel in QEMU, to try anything on"
 
     def __init__(self) -> None:
         self._lab: object | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterator
 
 from rich.segment import Segment
@@ -10,23 +11,32 @@ from rich.segment import Segment
 from explorer.widgets.palette import BRIGHT, MUTED, NAME, TYPE
 from symbols.prototype import Prototype
 
-_LEAST_ROOM = 24
-"""Columns that parameters need beside the name; with less they go below it."""
+_INDENT = 4
+"""Where parameters begin that do not fit beside the name."""
+
+Line = list[Segment]
 
 
-def layout(prototype: Prototype, width: int) -> list[list[Segment]]:
+def layout(prototype: Prototype, width: int) -> list[Line]:
     """The lines of a prototype, none wider than ``width`` where its words allow that."""
     head, parameters = _split(prototype)
     if parameters is None:
-        return [[Segment(prototype.text, NAME)]]
-    indent = len(head) + 1 if width - len(head) - 1 >= _LEAST_ROOM else 4
+        return [[Segment(line, NAME)] for line in textwrap.wrap(prototype.text, width, subsequent_indent=" " * _INDENT)]
     names = [parameter.name for parameter in prototype.parameters]
     pieces = [_piece(text, names[index] if index < len(names) else "") for index, text in enumerate(parameters)]
-    lines = [[*_head(head, prototype.name), Segment("(", MUTED)]]
-    used, fresh = len(head) + 1, True
-    if indent != used:
-        lines.append([Segment(" " * indent)])
-        used = indent
+    opening = [*_head(head, prototype.name), Segment("(", MUTED)]
+    beside = _break(opening, pieces, len(head) + 1, width)
+    if len(beside) == 1:
+        return beside
+    below = [opening, *_break([Segment(" " * _INDENT)], pieces, _INDENT, width)]
+    fits = all(sum(len(segment.text) for segment in line) <= width for line in beside)
+    return beside if fits and len(beside) <= len(below) else below
+
+
+def _break(first: Line, pieces: list[Line], indent: int, width: int) -> list[Line]:
+    """Parameters behind ``first``, which is ``indent`` wide, as many on each line as fit."""
+    lines = [list(first)]
+    used, fresh = indent, True
     for index, piece in enumerate(pieces):
         end = ")" if index == len(pieces) - 1 else ","
         length = sum(len(segment.text) for segment in piece) + len(end)

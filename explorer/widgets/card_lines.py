@@ -19,7 +19,7 @@ from explorer.widgets.palette import BRIGHT, ERROR, FAINT, GOOD, LOCATION, MUTED
 from symbols.location import Location, Reference, Register, Registers, Stack, Unknown
 from symbols.prototype import Prototype, Source, Trust
 from symbols.symbol import Symbol
-from symbols.verdict import Mechanism, Verdict
+from symbols.verdict import Mechanism, VerdictKind
 
 Line = list[Segment]
 Lines = list[Line]
@@ -27,30 +27,37 @@ Lines = list[Line]
 _TRUST_STYLES = {Trust.EXACT: GOOD, Trust.VARIANT: WARNING, Trust.WRAPPER: WARNING, Trust.NONE: ERROR}
 _SOURCES = {Source.BTF: "BTF", Source.DWARF: "DWARF"}
 _MECHANISMS = {
-    Mechanism.FTRACE: ("by ftrace", "the cheapest way: a call where the compiler left room for one"),
-    Mechanism.JUMP: ("by a jump", "cheap: the kernel may replace the breakpoint by a jump"),
-    Mechanism.INT3: ("by a breakpoint", "the dearest way: a trap at each call"),
+    Mechanism.FTRACE: "by ftrace, the cheapest way",
+    Mechanism.JUMP: "by a jump, a cheap way",
+    Mechanism.INT3: "by a breakpoint, the dearest way",
 }
 
 
-def card_lines(session: Session, symbol: Symbol, width: int) -> Lines:
-    """The whole card of a function."""
+def card_lines(session: Session, symbol: Symbol, width: int, *, spacious: bool) -> Lines:
+    """The whole card of a function, what matters most first.
+
+    Args:
+        session: Whose catalog it is of.
+        symbol: The function.
+        width: Of the pane.
+        spacious: Whether there is room for blank lines.
+    """
     assert session.catalog is not None
+    gap: Lines = [[]] if spacious else []
     lines: Lines = []
+    table: Lines = []
     if Stage.PROTOTYPES in session.loading.done:
         prototype = session.catalog.prototype(symbol)
         lines += _title(symbol, prototype, width)
         lines += c_prototype.layout(prototype, width) if prototype.trust is not Trust.NONE else []
         if prototype.cause:
             lines += paragraph(prototype.cause, _TRUST_STYLES[prototype.trust], width)
-        lines += [[], *_arguments(prototype, width)]
+        table = [*gap, *_arguments(prototype, width)]
     else:
-        lines += [[Segment(symbol.name, BRIGHT)], [Segment("prototypes are loading…", MUTED)]]
-    lines.append([])
-    lines += _verdict(session, symbol, width)
-    lines += _refusals(session, symbol, width)
-    lines += paragraph(_place(session, symbol), MUTED, width)
-    return lines
+        lines += [*paragraph(symbol.name, BRIGHT, width), [Segment("prototypes are loading…", MUTED)]]
+    answer, reason = _verdict(session, symbol)
+    lines += [*gap, *paragraph(*answer, width, "  "), *_refusals(session, symbol, width), *table, *gap]
+    return [*lines, *paragraph(reason, MUTED, width), *paragraph(_place(session, symbol), MUTED, width)]
 
 
 def paragraph(text: str, style: Style, width: int, indent: str = "") -> Lines:
@@ -122,23 +129,21 @@ def _place_words(location: Location) -> tuple[str, str]:
             return location.text(), ""
 
 
-def _verdict(session: Session, symbol: Symbol, width: int) -> Lines:
+def _verdict(session: Session, symbol: Symbol) -> tuple[tuple[str, Style], str]:
+    """Whether it can be probed, and the reason."""
     if session.hello is not None and not session.hello.can_probe:
-        return paragraph(f"✗ cannot be probed here: {session.hello.cause}", ERROR, width, "  ")
+        return ("✗ nothing can be probed on this kernel", ERROR), ""
     if Stage.LISTS not in session.loading.done:
-        return [[Segment("whether it can be probed is being looked up…", MUTED)]]
+        return ("whether it can be probed is being looked up…", MUTED), ""
     assert session.catalog is not None
     verdict = session.catalog.verdict(symbol)
-    mark, style = ("✓", GOOD) if verdict.can_arm else ("✗", ERROR)
-    return paragraph(f"{mark} {verdict_words(verdict)}", style, width, "  ")
-
-
-def verdict_words(verdict: Verdict) -> str:
-    """A verdict and its reason as one sentence."""
-    if verdict.can_arm and verdict.mechanism:
-        how, cost = _MECHANISMS[verdict.mechanism]
-        return f"can be probed {how} ({cost}); {verdict.cause}" if verdict.cause else f"can be probed {how} ({cost})"
-    return f"{verdict.kind.value}: {verdict.cause}"
+    if not verdict.can_arm:
+        return (f"✗ {verdict.kind.value}: {verdict.cause}", ERROR), ""
+    if verdict.mechanism is None:
+        return (f"? {verdict.kind.value}: {verdict.cause}", WARNING), ""
+    warns = verdict.kind is not VerdictKind.PROBEABLE
+    words = f"{verdict.kind.value}, can be probed" if warns else "can be probed"
+    return (f"✓ {words} {_MECHANISMS[verdict.mechanism]}", WARNING if warns else GOOD), verdict.cause
 
 
 def _refusals(session: Session, symbol: Symbol, width: int) -> Lines:

@@ -25,7 +25,7 @@ def no_events(session: Session | None, attempt: Attempt | None, width: int) -> L
     if not armed:
         return [
             [Segment("Nothing is armed.", TEXT)],
-            *_key("Space", "arm a probe at the entry of the chosen function: its arguments show here"),
+            *_key("Space", "arm a probe at the function's entry: its arguments show here"),
             *_key("r", "arm one at its return: what it returned shows here"),
         ]
     hits = sum(probe.counters.hits for probe in armed)
@@ -62,15 +62,15 @@ def _cannot_probe(session: Session, width: int) -> Lines:
     hello = session.hello
     assert hello is not None
     lines = [
-        *paragraph(f"This kernel cannot be probed: {hello.cause}", ERROR, width),
+        *paragraph(f"Nothing can be probed here: {hello.cause}", ERROR, width),
         *paragraph(hello.hint, TEXT, width),
         [],
     ]
     if hello.euid != 0:
-        lines += _key("t", "start the agent through sudo, or use the lab: a throwaway kernel in QEMU")
+        lines += _key("t", "start the agent through sudo, or use the lab, a throwaway kernel")
     else:
-        lines += _key("t", "try it in the lab: a throwaway kernel in QEMU, where the same keys work")
-    return [*lines, [Segment("Searching and reading prototypes work here all the same.", MUTED)]]
+        lines += _key("t", "try it in the lab, a throwaway kernel in QEMU: the same keys work there")
+    return [*lines, [Segment("       Searching and reading prototypes work here all the same.", MUTED)]]
 
 
 def _key(key: str, words: str) -> Lines:

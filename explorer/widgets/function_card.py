@@ -14,6 +14,9 @@ from explorer.widgets.line_view import LineView
 from explorer.widgets.palette import MUTED
 from symbols.symbol import Symbol
 
+_SPACIOUS = 13
+"""Rows from which the card can afford blank lines."""
+
 
 class FunctionCard(LineView):
     """The card of the function that was last chosen; moves by lines, nothing in it is selected."""
@@ -51,8 +54,7 @@ class FunctionCard(LineView):
         if self._session is None or self.symbol is None or not width:
             self._lines = []
         else:
-            self._lines = card_lines(self._session, self.symbol, width)
-        self.border_title = "3 function"
+            self._lines = card_lines(self._session, self.symbol, width, spacious=self.size.height >= _SPACIOUS)
         self.rows_changed()
 
     @property

@@ -29,7 +29,7 @@ def key_name(key: str) -> str:
 
 def keys_of(binding: Binding) -> str:
     """All keys of a binding, for people."""
-    return binding.key_display or " ".join(key_name(key) for key in binding.key.split(","))
+    return " ".join(key_name(key) for key in binding.key.split(","))
 
 
 class KeyBar(Widget):
@@ -60,10 +60,12 @@ class KeyBar(Widget):
 
     def _active(self) -> list[tuple[str, str, str]]:
         """Action, key and description; the focused pane's first."""
+        focused = self.screen.focused
         seen: dict[str, tuple[str, str, str]] = {}
         for active in self.screen.active_bindings.values():
             binding = active.binding
-            if binding.show and active.enabled and binding.action not in seen:
+            taken = focused is not None and focused.check_consume_key(binding.key, None)
+            if binding.show and active.enabled and not taken and binding.action not in seen:
                 key = binding.key_display or key_name(binding.key)
                 seen[binding.action] = (binding.action, key, binding.description)
         return list(seen.values())

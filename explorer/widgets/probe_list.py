@@ -27,9 +27,9 @@ from explorer.widgets.palette import (
     WARNING,
 )
 
-_COLUMNS = ("hits", "/s", "missed", "lost", "unseen")
-_NARROW, _WIDE = 6, 9
-_BREAK = 62
+_WIDE = (("hits", 12), ("/s", 7), ("missed", 9), ("lost", 9), ("not shown", 12))
+_NARROW = (("hits", 6), ("/s", 6), ("miss", 6), ("lost", 6), ("unshown", 8))
+_BREAK = 66
 """Columns from which counts are written in full."""
 
 
@@ -101,11 +101,11 @@ class ProbeList(LineView):
 
     def draw_row(self, row: int, width: int) -> Iterable[Segment]:
         """The column heads, or a probe."""
-        cell = _WIDE if width >= _BREAK else _NARROW
-        room = width - len(_COLUMNS) * cell
+        columns = _WIDE if width >= _BREAK else _NARROW
+        room = width - sum(cells for _, cells in columns)
         if row == 0:
             yield Segment(fit("  probe", room), FAINT)
-            yield from (Segment(fit_right(head, cell), FAINT) for head in _COLUMNS)
+            yield from (Segment(fit_right(head, cells), FAINT) for head, cells in columns)
             return
         probe = self._probes[row - 1]
         returned = probe.spec.kind is ProbeKind.RETURN
@@ -113,13 +113,14 @@ class ProbeList(LineView):
         if probe.state is not ProbeState.ARMED:
             yield from _state(probe)
             return
-        write = count if cell == _WIDE else short_count
+        write = count if columns is _WIDE else short_count
+        hits, rate, *losses = (cells for _, cells in columns)
         counters = probe.counters
         yield Segment(fit(place_name(probe), room - 2), BRIGHT)
-        yield Segment(fit_right(write(counters.hits), cell), TEXT)
-        yield Segment(fit_right(short_count(probe.rate), cell), TEXT)
-        for number in (counters.missed, counters.lost, counters.not_shown + counters.filtered):
-            yield Segment(fit_right(write(number), cell), WARNING if number else FAINT)
+        yield Segment(fit_right(write(counters.hits), hits), TEXT)
+        yield Segment(fit_right(short_count(probe.rate), rate), TEXT)
+        for number, cells in zip((counters.missed, counters.lost, counters.not_shown), losses, strict=True):
+            yield Segment(fit_right(write(number), cells), WARNING if number else FAINT)
 
     def draw_empty(self, line: int, width: int) -> Iterable[Segment]:
         """The summary, or that there are no probes."""

@@ -22,8 +22,8 @@ from symbols.location import Location, Reference, Register, Registers, Stack
 from symbols.pt_regs import layout
 from symbols.verdict import Mechanism
 
-_NOT_SAVED_BY_FTRACE = frozenset({"cs", "ss", "flags", "orig_ax"})
-"""x86-64: an ftrace-based entry probe saves its own idea of these, not the interrupted code's."""
+_MADE_UP = frozenset({"cs", "ss", "flags", "orig_ax"})
+"""x86-64: ftrace (at an entry) and the return trampoline fill these in themselves; no trap saved them."""
 _HEADS = ("register", "offset", "value", "is", "carries")
 
 
@@ -113,12 +113,12 @@ def rows_of(session: Session, event: Event) -> list[Row]:
         return []
     values = {value.name: value for value in session.describe(event)}
     carriers = _carriers(event, values)
-    doubtful = _NOT_SAVED_BY_FTRACE if _entered_by_ftrace(session, event) else frozenset()
+    doubt = _doubt(session, event)
     saved = dict(zip(hello.registers, event.registers, strict=True))
     rows = []
     for name, offset in _layout(hello.machine, hello.registers):
         meaning, style = _meaning(session, saved[name])
-        note = "may not be real: ftrace fills it in" if name in doubtful else _ROLES.get(name, "")
+        note = doubt if doubt and name in _MADE_UP else _ROLES.get(name, "")
         carried = carriers.pop(name, None)
         rows.append(Row(name, offset, f"{saved[name]:#018x}", meaning, style, note, carried))
     for place, value in carriers.items():
@@ -167,18 +167,22 @@ def _places(location: Location | None) -> tuple[str, ...]:
             return ()
 
 
-def _entered_by_ftrace(session: Session, event: Event) -> bool:
-    if event.probe.spec.kind is not ProbeKind.ENTRY or event.probe.spec.offset or session.catalog is None:
-        return False
+def _doubt(session: Session, event: Event) -> str:
+    """Why some registers need not be what they were; "" when a trap saved them all."""
+    if event.probe.spec.kind is ProbeKind.RETURN:
+        return "unsure: set on return"
+    if event.probe.spec.offset or session.catalog is None:
+        return ""
     symbol = session.resolve(event.probe.spec)
-    return symbol is not None and session.catalog.verdict(symbol).mechanism is Mechanism.FTRACE
+    by_ftrace = symbol is not None and session.catalog.verdict(symbol).mechanism is Mechanism.FTRACE
+    return "unsure: set by ftrace" if by_ftrace else ""
 
 
 def _meaning(session: Session, number: int) -> tuple[str, Style]:
     """What a raw register might be: a small number, an error, a pointer, the function that an address is in."""
     signed = number - (1 << 64) if number >> 63 else number
     if -4096 < signed < 0:
-        return error_name(signed) or str(signed), VALUES[ValueClass.ERROR if error_name(signed) else ValueClass.NUMBER]
+        return f"{signed} {error_name(signed) or ''}".rstrip(), VALUES[ValueClass.NUMBER]
     if number < 1 << 32:
         return str(number), VALUES[ValueClass.NUMBER if number else ValueClass.NULL]
     pointer = session.space.classify(number)
@@ -186,4 +190,6 @@ def _meaning(session: Session, number: int) -> tuple[str, Style]:
         found = session.catalog.at(number)
         if found is not None and found[0].is_function:
             return f"{found[0].name}+{found[1]:#x}", VALUES[pointer]
+    if pointer is ValueClass.NON_CANONICAL:
+        return "not an address", VALUES[ValueClass.NULL]
     return pointer.value, VALUES[pointer]

@@ -6,7 +6,10 @@ from typing import ClassVar
 
 from textual import events
 from textual.binding import Binding, BindingType
+from textual.keys import key_to_character
 from textual.widgets import Input
+
+_PRINTED = {"slash": True, "question_mark": False}
 
 
 class SearchBox(Input):
@@ -31,6 +34,12 @@ class SearchBox(Input):
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id, placeholder="type a few letters of a function", compact=True, select_on_focus=False)
+
+    def check_consume_key(self, key: str, character: str | None) -> bool:
+        """Whether a key is text here, so that what it is bound to elsewhere cannot be promised."""
+        if key in _PRINTED:  # Textual knows no character for these names
+            return _PRINTED[key]
+        return super().check_consume_key(key, character or key_to_character(key))
 
     def on_key(self, event: events.Key) -> None:
         """A question mark is in no function's name: it asks for help here too."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rich.cells import cell_len
+from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 from textual.widget import Widget
@@ -45,15 +46,15 @@ class StatusBar(Widget):
         width = self.size.width
         words_of = self._words()
         separator = ("  ", FAINT)
-        while sum(cell_len(text) + 2 for text, _, _ in words_of) > width and any(spare for _, _, spare in words_of):
+        while sum(cell_len(text) + 2 for text, _, _ in words_of) - 1 > width and any(spare for _, _, spare in words_of):
             spare = max(range(len(words_of)), key=lambda index: (words_of[index][2], index))
             del words_of[spare]
-        line = cut(words(((text, style) for text, style, _ in words_of), separator), width)
-        return Strip(line).adjust_cell_length(width).apply_style(self.rich_style)
+        line = words(((text, style) for text, style, _ in words_of), separator)
+        return Strip(cut([Segment(" "), *line], width)).adjust_cell_length(width).apply_style(self.rich_style)
 
     def _words(self) -> list[tuple[str, Style, int]]:
         """Text, look, and how easily it can be spared (0: never)."""
-        line: list[tuple[str, Style, int]] = [(" kexplore", KEY, 4)]
+        line: list[tuple[str, Style, int]] = [("kexplore", KEY, 4)]
         session = self._session
         if session is None:
             return line

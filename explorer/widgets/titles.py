@@ -1,0 +1,51 @@
+"""The titles of the panes: their numbers, and the totals that have to be seen at all times."""
+
+from __future__ import annotations
+
+from rich.cells import cell_len
+
+from explorer.session.live_search import Found
+from explorer.session.session import Session
+from explorer.widgets.cells import count
+
+_ALWAYS = ("shown", "not shown", "missed", "lost")
+
+
+def functions_title(found: Found | None) -> str:
+    """How many functions are listed, of how many that match, and whether typos were tolerated."""
+    if found is None:
+        return "1 search  2 functions"
+    shown = f"{count(len(found.rows))} of " if len(found.rows) < found.total else ""
+    return f"1 search  2 functions · {shown}{count(found.total)}{' ≈' if found.approximate else ''}"
+
+
+def probes_title(session: Session | None) -> str:
+    """How many probes there are."""
+    return f"4 probes · {len(session.probes)}" if session is not None and session.probes else "4 probes"
+
+
+def events_title(flow: str, session: Session | None, width: int) -> str:
+    """How the pane moves, and what became of all hits; what does not fit is left out from the end.
+
+    Args:
+        flow: The pane's own title.
+        session: The session.
+        width: Of the pane.
+    """
+    if session is None or not (session.probes or session.journal.last_number):
+        return flow
+    total = sum((probe.counters for probe in session.probes.values()), start=session.retired)
+    numbers = {
+        "shown": session.journal.last_number,
+        "not shown": total.not_shown,
+        "missed": total.missed,
+        "lost": total.lost,
+        "filtered": total.filtered,
+        "forgotten": session.journal.dropped,
+    }
+    title = flow
+    for name, number in numbers.items():
+        words = f" · {count(number)} {name}"
+        if (number or name in _ALWAYS) and cell_len(title + words) < width - 4:
+            title += words
+    return title
