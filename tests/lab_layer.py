@@ -19,6 +19,7 @@ from typing import Any, Literal
 import pytest
 
 from explorer.lab.machine import Lab
+from explorer.lab.packages import Progress
 from symbols.errors import KexploreError
 
 _LAB_TESTS = Path(__file__).parent / "lab"
@@ -104,7 +105,7 @@ class Guest:
         self._partial = b""
         self._said: deque[str] = deque(maxlen=60)
 
-    def start(self, config: pytest.Config, items: list[pytest.Item], progress: Any) -> None:
+    def start(self, config: pytest.Config, items: list[pytest.Item], progress: Progress) -> None:
         """Boot the lab and tell its pytest what to run."""
         arguments = ["-p", "no:cacheprovider", "--no-header", "--rootdir", str(config.rootpath)]
         arguments += [f"--tb={config.option.tbstyle}", *["-v"] * config.option.verbose]
@@ -112,7 +113,7 @@ class Guest:
         request = {"arguments": arguments, "tests": [item.nodeid for item in items]}
         self._runner.run(self._start(json.dumps(request).encode(), str(config.rootpath), progress))
 
-    async def _start(self, request: bytes, root: str, progress: Any) -> None:
+    async def _start(self, request: bytes, root: str, progress: Progress) -> None:
         self._lab = await Lab.boot(
             [sys.executable, "-m", "tests.lab_guest"],
             progress=progress,

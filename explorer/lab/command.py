@@ -39,16 +39,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--time-limit", type=_positive(float), metavar="S", help="seconds that the command may take")
     parser.add_argument("--memory", type=_positive(int), metavar="MB", default=2048, help="of the guest (2048)")
     parser.add_argument("--cpus", type=_positive(int), metavar="N", default=2, help="of the guest (2)")
-    parser.add_argument("command", nargs="*", metavar="COMMAND ARGUMENT...", help="by default a shell")
     return parser
 
 
 def _positive(kind: Callable[[str], float]) -> Callable[[str], float]:
     def parse(text: str) -> float:
-        value = kind(text)
-        if not value > 0:
-            raise argparse.ArgumentTypeError(f"{text} is not above zero")
-        return value
+        with contextlib.suppress(ValueError):
+            if (value := kind(text)) > 0:
+                return value
+        raise argparse.ArgumentTypeError(f"{text!r} is no number above zero")
 
     return parse
 
@@ -59,7 +58,9 @@ def run(arguments: list[str]) -> int:
     Raises:
         KexploreError: The lab cannot be had here, did not come up, or ended before the command.
     """
-    options = _parser().parse_args(arguments)
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    options = _parser().parse_args(arguments[:end])
+    options.command = arguments[end + 1 :]
     # A write to a machine that has just ended must be an error to explain, not our own end.
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     return asyncio.run(_run_until_signal(options))
@@ -133,7 +134,3 @@ async def _pass_size(lab: Lab, resized: asyncio.Event) -> None:
 
 def _say(text: str) -> None:
     print(f"kexplore lab: {text}", file=sys.stderr, flush=True)
-
-
-if __name__ == "__main__":
-    sys.exit(run(sys.argv[1:]))

@@ -95,8 +95,12 @@ class Lab:
             raise LabError(f"the lab has no kernel for {os.uname().machine}", "run it on an x86-64 machine")
         cache = cache_directory()
         found = await programs(progress)
-        image = await kernel_image(series, cache, progress)
-        accelerated = await acceleration(found.qemu, image, cache, progress)
+        try:
+            image = await kernel_image(series, cache, progress)
+            accelerated = await acceleration(found.qemu, image, cache, progress)
+        except OSError as error:
+            hint = "set XDG_CACHE_HOME to a directory with 100 MB that you may write to"
+            raise LabError(f"the lab cannot keep its kernel in {cache}: {error.strerror}", hint) from error
         lab = cls(image, accelerated, progress, output)
         how = " (no KVM: emulated, slow)" if accelerated is Acceleration.EMULATED else ""
         progress(f"booting {image.release}{how}")
@@ -161,7 +165,10 @@ class Lab:
             connection.close()
         if self._channel is not None:
             self._channel.close()
-        await asyncio.gather(*self._tasks, *(process.wait() for process in self._processes), return_exceptions=True)
+        for process in self._processes:
+            await process.wait()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
         self._settle(LabError("the lab was closed"))
 
     async def __aenter__(self) -> Self:

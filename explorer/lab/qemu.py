@@ -6,9 +6,11 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
-from explorer.lab.guest import init
 from explorer.lab.kernel_image import KernelImage
+
+_INIT = Path(__file__).resolve().parent / "guest" / "init.py"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,5 +47,4 @@ def arguments(image: KernelImage, hardware: Hardware, files: int, ports: Mapping
 def _command_line() -> str:
     """The kernel's. A panic reboots at once, which ``-no-reboot`` turns into the end of QEMU."""
     python = os.path.realpath(sys.executable)
-    script = os.path.realpath(init.__file__)
-    return f'console=ttyS0 quiet panic=-1 rootfstype=virtiofs root=rootfs ro init="{python}" -- -I -S "{script}"'
+    return f'console=ttyS0 quiet panic=-1 rootfstype=virtiofs root=rootfs ro init="{python}" -- -I -S "{_INIT}"'

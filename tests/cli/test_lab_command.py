@@ -120,6 +120,30 @@ def test_nothing_is_left_after_a_signal(number: signal.Signals, environment: dic
     assert lab.returncode == (-number if number is signal.SIGKILL else 128 + number)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--time-limit", "soon"], "'soon' is no number above zero"),
+        (["--cpus", "0"], "'0' is no number above zero"),
+        (["uname"], "unrecognized arguments: uname"),
+    ],
+)
+def test_bad_arguments_boot_nothing(arguments: list[str], complaint: str) -> None:
+    done = subprocess.run([*LAB, *arguments], capture_output=True, text=True, timeout=LIMIT)
+    assert done.returncode == 2
+    assert complaint in done.stderr
+    assert "booting" not in done.stderr
+
+
+def test_a_cache_that_cannot_be_written_is_said(environment: dict[str, str]) -> None:
+    done = subprocess.run(
+        LAB, env={**environment, "XDG_CACHE_HOME": "/proc"}, capture_output=True, text=True, timeout=LIMIT
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("kexplore: the lab cannot keep its kernel in /proc/kexplore/lab: ")
+    assert "hint: set XDG_CACHE_HOME" in done.stderr
+
+
 class Terminal:
     """A terminal with the lab's shell in it."""
 
