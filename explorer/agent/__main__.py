@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import platform
 import sys
 
 
@@ -28,7 +27,7 @@ def main() -> int:
     except OSError as error:
         print(f"kexplore-agent: {error}", file=sys.stderr)
         return 1
-    return Server(connection, arguments.root, platform.machine()).run()
+    return Server(connection, arguments.root, os.uname().machine).run()
 
 
 def _standard_streams() -> tuple[int, int]:

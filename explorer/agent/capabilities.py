@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import platform
 import sys
 from typing import Dict, List, Optional
 
@@ -49,13 +48,13 @@ def hello(root: str) -> Message:
         readme = read(os.path.join(place, "README"))
         features = {name: word in readme for name, word in _FEATURES.items()}
         left = leftovers(Tracefs(root), root)
-    machine = platform.machine()
+    machine = os.uname().machine
     return {
         "op": "hello",
         "version": protocol.VERSION,
         "pid": os.getpid(),
         "euid": os.geteuid(),
-        "python": platform.python_version(),
+        "python": sys.version.split()[0],
         "kernel": _kernel(root),
         "probing": {
             "can": refusal is None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import struct
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
@@ -33,8 +32,7 @@ class Field(NamedTuple):
     dynamic: bool
 
 
-@dataclasses.dataclass(frozen=True)
-class EventFormat:
+class EventFormat(NamedTuple):
     """What ``events/GROUP/EVENT/format`` says: the event's id and its fields by name."""
 
     id: int

@@ -23,10 +23,8 @@ cpuinfo                     processors and their flags
 from __future__ import annotations
 
 import errno
-import gzip
 import io
 import os
-import platform
 import re
 import zlib
 from typing import BinaryIO, Dict, Iterator, List, Tuple
@@ -118,9 +116,11 @@ class Facts:
         raise RequestError(Code.NO_SUCH_FACT, f"this kernel does not offer {name}", absent_hint)
 
     def _open_config(self) -> BinaryIO:
-        release = platform.release()
+        release = os.uname().release
         packed = os.path.join(self._root, "proc/config.gz")
         if os.path.exists(packed):
+            import gzip  # costs the agent's start more than all else here, and is seldom wanted
+
             return gzip.open(packed, "rb")  # type: ignore[return-value]  # a BinaryIO in all but name
         return self._open_first(
             "config", [f"boot/config-{release}", f"lib/modules/{release}/config"],

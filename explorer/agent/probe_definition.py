@@ -6,9 +6,8 @@ come from a list. Everything else in the text is written here.
 
 from __future__ import annotations
 
-import dataclasses
 import re
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from explorer.agent.event_format import ValueField
 from explorer.agent.failure import RequestError
@@ -37,8 +36,7 @@ _LONGEST_DEFINITION = 4094
 _LONGEST_EVENT_NAME = 63
 
 
-@dataclasses.dataclass(frozen=True)
-class Value:
+class Value(NamedTuple):
     """One thing to read at each hit.
 
     Attributes:
@@ -69,8 +67,7 @@ class Value:
         return f"{_follow(self.source, (*self.dereference[:-1], last))}:string"
 
 
-@dataclasses.dataclass(frozen=True)
-class ProbeRequest:
+class ProbeRequest(NamedTuple):
     """A probe that is well-formed; whether the kernel takes it is another matter.
 
     Attributes:
@@ -212,7 +209,7 @@ def _parse_value(value: object, registers: Sequence[str], returns: bool) -> Valu
         raise _bad("a value's dereference is a list of offsets")
     dereference = tuple(_number(offset, "offset", -(1 << 31), (1 << 31) - 9) for offset in offsets)
     kind = members.pop("type", None)
-    if kind not in _TYPES and kind not in _TEXTS:
+    if not isinstance(kind, str) or (kind not in _TYPES and kind not in _TEXTS):
         raise _bad(f"{kind!r} is no type of a value")
     if kind in _TEXTS and not dereference:
         raise _bad("a string is read from memory: it needs a dereference")

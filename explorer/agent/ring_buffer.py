@@ -7,7 +7,6 @@ on others the bit fields lie the other way round. Source: include/linux/ring_buf
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import struct
 from typing import Dict, List, NamedTuple, Tuple
@@ -34,8 +33,7 @@ Record = Tuple[int, int, int, int]
 bytes; the id of its event. A plain tuple, as one is made for every event of a flood."""
 
 
-@dataclasses.dataclass(frozen=True)
-class PageLayout:
+class PageLayout(NamedTuple):
     """Where the parts of a page are, in bytes; it differs between 32 and 64 bits and by page size."""
 
     commit_offset: int

@@ -12,7 +12,6 @@ import os
 import selectors
 import signal
 import time
-import traceback
 from typing import Any, Callable, Deque, Dict, Iterator, List, NamedTuple, Tuple
 
 from explorer.agent import capabilities, protocol
@@ -96,9 +95,7 @@ class Server:
         except ProtocolError as error:
             code = self._fail(f"the explorer does not speak the protocol: {error}")
         except Exception as error:
-            where = traceback.extract_tb(error.__traceback__)[-1]
-            name = os.path.basename(where.filename)
-            code = self._fail(f"the agent failed: {type(error).__name__}: {error} ({name}:{where.lineno})")
+            code = self._fail(f"the agent failed: {type(error).__name__}: {error} ({_origin(error)})")
         finally:
             left = self._engine.close()
         if left:
@@ -291,3 +288,11 @@ class Server:
         if left:
             message = f"could not remove {'; '.join(left)}"
             self._connection.send({"op": "problem", "message": message, "hint": "kexplore clean"})
+
+
+def _origin(error: Exception) -> str:
+    """The file and line where it was raised."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return "?" if trace is None else f"{os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}"
