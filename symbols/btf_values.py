@@ -57,8 +57,8 @@ def c_type(btf: Btf, type_id: int, bits: int | None = None) -> CType:
 def shape_of(btf: Btf, type_id: int) -> Shape:
     """The shape of a parameter or result that is not ``void``.
 
-    BTF tells neither ``packed`` nor ``aligned``: a packed struct is recognised by its crooked members, an alignment
-    by attribute is not seen.
+    BTF tells neither ``packed`` nor ``aligned``: a packed struct is recognised by its crooked members if it has some,
+    an alignment by attribute is not seen.
 
     Raises:
         BtfError: The type is damaged.
@@ -89,28 +89,33 @@ class _AggregateWalk:
         self._btf = btf
         self._size = size
         self._left = _MAXIMUM_PARTS
-        self._alignment = 1
         self._misaligned = False
         self._floating = False
         self._cause = ""
 
     def shape(self, record: BtfType) -> Shape:
-        self._members(record, 0, 0)
+        alignment = self._members(record, 0, 0)
         if self._cause:
             return unknown(self._cause)
         kind = ShapeKind.FLOATING if self._floating else ShapeKind.AGGREGATE
-        packed = self._misaligned or self._size % self._alignment != 0
-        return Shape(kind, self._size, 1 if packed else self._alignment, self._misaligned)
+        return Shape(kind, self._size, alignment, self._misaligned)
 
-    def _members(self, record: BtfType, start: int, depth: int) -> None:
+    def _members(self, record: BtfType, start: int, depth: int) -> int:
+        """Walk the members of a struct that lies at ``start``; returns its alignment."""
+        alignment = 1
+        packed = False
         for member in self._btf.members(record):
             if member.bit_size is None:
-                self._part(member.type, start + member.bit_offset // 8, depth)
+                offset = member.bit_offset // 8
+                own = self._part(member.type, start + offset, depth)
+                packed |= offset % own != 0
             else:
-                size = self._btf.size_of(member.type) or 1
-                self._alignment = max(self._alignment, min(size, 8))
+                own = min(self._btf.size_of(member.type) or 1, 8)
+            alignment = max(alignment, own)
+        return 1 if packed or (record.size or 0) % alignment else alignment
 
-    def _part(self, type_id: int, start: int, depth: int) -> None:
+    def _part(self, type_id: int, start: int, depth: int) -> int:
+        """Look at a part of the whole that lies at ``start``; returns its alignment."""
         self._left -= 1
         if self._left < 0 or depth > _MAXIMUM_DEPTH:
             raise BtfError("a type is too entangled to tell how it is passed")
@@ -120,18 +125,21 @@ class _AggregateWalk:
         if record.kind is Kind.ARRAY:
             element, count = self._btf.array(record)
             size = self._btf.size_of(element) or 0
-            # Of a large aggregate only the alignment matters, which the first element tells.
-            for index in range(min(count, _IN_REGISTERS) if self._size <= _IN_REGISTERS else min(count, 1)):
-                self._part(element, start + index * size, depth + 1)
-        elif record.kind in _AGGREGATES:
-            self._members(record, start, depth + 1)
-        elif (own := self._btf.size_of(record.id)) is None:
+            # Of a large aggregate only the alignment matters, which the first element tells. An array of no elements
+            # is looked at like one of one: gcc does so, too.
+            looked_at = min(count, _IN_REGISTERS) if self._size <= _IN_REGISTERS else 1
+            return max(self._part(element, start + index * size, depth + 1) for index in range(max(looked_at, 1)))
+        if record.kind in _AGGREGATES:
+            return self._members(record, start, depth + 1)
+        own = self._btf.size_of(record.id)
+        if own is None:
             self._cause = f"a member of it, {declaration(self._btf, type_id)}, is not known"
-        elif own:
-            self._floating |= record.kind is Kind.FLOAT
-            alignment = min(own, 16)
-            self._alignment = max(self._alignment, alignment)
-            self._misaligned |= start % alignment != 0
+        if not own:
+            return 1
+        self._floating |= record.kind is Kind.FLOAT
+        alignment = min(own, 16)
+        self._misaligned |= start % alignment != 0
+        return alignment
 
 
 def _unqualified(btf: Btf, type_id: int) -> int:

@@ -10,6 +10,7 @@ from symbols.abi.shape import Shape, ShapeKind
 from symbols.location import Location, Reference, Register, Registers, Stack, Unknown
 
 _WORD = 8
+_MAYBE_PACKED = "whether it is a packed struct decides its place, and type information does not tell that"
 
 
 def place(
@@ -71,9 +72,7 @@ class _Placement:
         if self._lost:
             return Unknown(self._lost)
         if shape.kind in (ShapeKind.UNKNOWN, ShapeKind.FLOATING):
-            cause = shape.cause or "it holds floating point values, which a kernel does not pass in general registers"
-            self._lost = f"it depends on an earlier parameter: {cause}"
-            return Unknown(cause)
+            return self._lose(shape.cause or "it holds floating point values, for which a kernel has no registers")
         if shape.size == 0:
             return Unknown("it is empty: nothing is passed")
         if self._in_memory(shape):
@@ -84,8 +83,10 @@ class _Placement:
             return self._on_stack(shape)
         count = _words(shape)
         first = self._used
-        if convention.even_pairs and shape.alignment > _WORD:
-            first += first % 2
+        if convention.even_pairs and shape.alignment > _WORD and first % 2:
+            if not shape.alignment_is_certain:
+                return self._lose(_MAYBE_PACKED)
+            first += 1
         if first + count > len(convention.arguments):
             if convention.stack_is_final:
                 self._used = len(convention.arguments)
@@ -97,8 +98,15 @@ class _Placement:
         """Whether it is too large, or too crooked, for registers."""
         return shape.size > 2 * _WORD or (shape.misaligned and self._convention.misaligned_in_memory)
 
-    def _on_stack(self, shape: Shape) -> Stack:
+    def _lose(self, cause: str) -> Unknown:
+        """Give up on this parameter, and on all that follow it."""
+        self._lost = f"it depends on an earlier parameter: {cause}"
+        return Unknown(cause)
+
+    def _on_stack(self, shape: Shape) -> Stack | Unknown:
         alignment = max(_WORD, min(shape.alignment, 2 * _WORD))
+        if self._stack % alignment and not shape.alignment_is_certain:
+            return self._lose(_MAYBE_PACKED)
         start = -(-self._stack // alignment) * alignment
         self._stack = start + _words(shape) * _WORD
         offset = self._convention.stack_start + start

@@ -27,7 +27,7 @@ class Shape:
     Attributes:
         kind: How conventions look at it.
         size: In bytes; 0 for an empty struct (C passes nothing) and where it is not known.
-        alignment: In bytes: the largest natural alignment of its parts.
+        alignment: In bytes: the largest natural alignment of its parts, as far as it is known not to be packed.
         misaligned: Whether a part of it is not at a multiple of its natural alignment (a packed struct).
         cause: For UNKNOWN, why, in words for the user.
     """
@@ -37,6 +37,15 @@ class Shape:
     alignment: int = 1
     misaligned: bool = False
     cause: str = ""
+
+    @property
+    def alignment_is_certain(self) -> bool:
+        """Whether a convention can rely on the alignment.
+
+        No type information tells that a struct is packed, and if nothing in it lies crooked, nothing shows it. Only
+        an alignment over one register makes a difference to conventions.
+        """
+        return self.kind is not ShapeKind.AGGREGATE or self.alignment <= 8
 
 
 def unknown(cause: str) -> Shape:
