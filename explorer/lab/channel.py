@@ -41,6 +41,7 @@ class Channel:
         environment: dict[str, str],
         terminal: TerminalSize | None,
         overlay: str,
+        boot: str,
         ports: list[str],
     ) -> None:
         """Tell the guest what to run; the first thing it is told."""
@@ -52,6 +53,7 @@ class Channel:
                 "environment": environment,
                 "terminal": size,
                 "overlay": overlay,
+                "boot": boot,
                 "ports": ports,
             }
         )

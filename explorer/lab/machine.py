@@ -113,6 +113,7 @@ class Lab:
                 environment=_environment(env or {}),
                 terminal=terminal,
                 overlay=str(image.module("overlay")),
+                boot=str(image.kernel.parent),
                 ports=list(ports),
             )
             await lab._until_ready()

@@ -41,6 +41,10 @@ def test_the_kernel_shows_its_addresses() -> None:
     assert addresses["vfs_read"] > addresses["_text"] > 1 << 63
 
 
+def test_the_kernels_configuration_is_where_programs_look_for_it() -> None:
+    assert "CONFIG_KPROBES=y" in Path(f"/boot/config-{platform.release()}").read_text()
+
+
 def test_the_hosts_files_cannot_be_changed() -> None:
     here = Path(__file__)
     with pytest.raises(OSError, match="Read-only") as refused:

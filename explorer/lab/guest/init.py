@@ -88,6 +88,12 @@ def _make_writable(places: tuple[str, ...], overlay: str) -> None:
         _mount("overlay", place, f"lowerdir={place},upperdir={memory}/upper,workdir={memory}/work")
 
 
+def _show_own_boot(directory: str) -> None:
+    """The host's /boot tells of the host's kernel; this kernel's configuration lies beside its image."""
+    if os.path.isdir("/boot"):
+        _check(_libc.mount(directory.encode(), b"/boot", None, _MS_BIND, None), "/boot")
+
+
 def _loopback_up() -> None:
     inet, datagram = 2, 2
     descriptor = _check(_libc.socket(inet, datagram, 0), "socket")
@@ -136,6 +142,9 @@ def _prepare(configuration: dict[str, object]) -> None:
     assert isinstance(overlay, str)
     _ignore_foreign_setuid()
     _make_writable(("/tmp", "/var/tmp"), overlay)
+    boot = configuration["boot"]
+    assert isinstance(boot, str)
+    _show_own_boot(boot)
     _loopback_up()
     with open("/proc/sys/kernel/hostname", "w") as file:
         file.write("kexplore-lab")
