@@ -18,6 +18,8 @@ from explorer.agent import protocol
 from explorer.agent.protocol import Message
 
 AGENT = Path(__file__).parents[1] / "explorer/agent/__main__.py"
+SYSTEM_PYTHON = "/usr/bin/python3"
+"""What a user who may not enter the project's virtual environment can run."""
 PATIENCE = 60.0
 """Seconds; an emulated machine needs a few for what takes milliseconds elsewhere."""
 
@@ -35,6 +37,10 @@ class Refused(Exception):
 class Agent:
     """A running agent and the conversation with it.
 
+    Args:
+        options: Of its command line.
+        user: Run it as this user id.
+
     Attributes:
         hello: Its first message.
         rows: All rows so far.
@@ -44,11 +50,12 @@ class Agent:
         problems: What it said unasked.
     """
 
-    def __init__(self, *options: str) -> None:
+    def __init__(self, *options: str, user: int | None = None) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-B", str(AGENT), *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
-        assert self.process.stdin is not None
+            [sys.executable if user is None else SYSTEM_PYTHON, "-I", "-S", "-B", str(AGENT), *options],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, user=user,
+        )  # fmt: skip
+        assert self.process.stdin is not None  # unbuffered: an agent that is gone shows when it is written to
         assert self.process.stdout is not None
         self.input, self._output = self.process.stdin, self.process.stdout.fileno()
         self._decoder = protocol.Decoder(protocol.MAX_ANSWER, protocol.MAX_ANSWER)
@@ -91,9 +98,16 @@ class Agent:
     def send(self, op: str, **members: Any) -> int:
         """Send a request; its number."""
         self._number += 1
-        self.input.write(protocol.encode({"op": op, "id": self._number, **members}))
-        self.input.flush()
+        self.write(protocol.encode({"op": op, "id": self._number, **members}))
         return self._number
+
+    def write(self, data: bytes) -> None:
+        """Write bytes to its input."""
+        try:
+            os.write(self.input.fileno(), data)
+        except BrokenPipeError:
+            self.end()
+            raise AssertionError(f"the agent ended: {self.problems}") from None
 
     def answer(self, number: int) -> tuple[Message, bytes]:
         """Wait for a message with this number.
@@ -114,8 +128,7 @@ class Agent:
 
     def credit(self, rows: int) -> None:
         """Allow rows."""
-        self.input.write(protocol.encode({"op": "credit", "rows": rows}))
-        self.input.flush()
+        self.write(protocol.encode({"op": "credit", "rows": rows}))
 
     def fact(self, name: str, *, compress: bool = False) -> tuple[bytes, list[Message]]:
         """A fact's bytes as they were sent, and the messages that carried them."""
@@ -139,6 +152,11 @@ class Agent:
     def wait(self, condition: Callable[[], bool]) -> None:
         """Take messages until a condition holds."""
         while not condition():
+            self.next()
+
+    def wait_for_quiet(self, seconds: float) -> None:
+        """Take messages until none has come for so long."""
+        while self._arrived or select.select([self._output], [], [], seconds)[0]:
             self.next()
 
     def rows_of(self, probe: int) -> list[list[Any]]:
@@ -170,9 +188,9 @@ class Agent:
 
 
 @contextmanager
-def agent(*options: str) -> Iterator[Agent]:
+def agent(*options: str, user: int | None = None) -> Iterator[Agent]:
     """An agent that ends with the block."""
-    running = Agent(*options)
+    running = Agent(*options, user=user)
     try:
         yield running
         if running.process.poll() is None:

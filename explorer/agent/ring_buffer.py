@@ -111,7 +111,7 @@ def _walk(words: Tuple[int, ...], page_time: int, base: int) -> List[Record]:
                 index = following
             elif kind == 0:
                 time += word >> 5
-                following = index + 1 + _length_in_words(words[index + 1])
+                following = index + 1 + _length_in_words(words[index + 1], 8)
                 if following > count:
                     raise RingBufferError("a record reaches over the end of its page")
                 append((time, base + 4 * index + 8, base + 4 * following, words[index + 2] & 0xFFFF))
@@ -123,9 +123,9 @@ def _walk(words: Tuple[int, ...], page_time: int, base: int) -> List[Record]:
                 absolute = (words[index + 1] << _DELTA_BITS) + (word >> 5)
                 time = (page_time & ~_ABSOLUTE_MASK) | absolute
                 index += 2
-            elif word >> 5:  # padding with a delta: a record that was discarded
+            elif word >> 5:  # padding with a delta: a record that was discarded, or too little room at a page's end
                 time += word >> 5
-                index += 1 + _length_in_words(words[index + 1])
+                index += 1 + _length_in_words(words[index + 1], 4)
             else:  # padding without: nothing more on this page
                 break
     except IndexError:
@@ -133,8 +133,8 @@ def _walk(words: Tuple[int, ...], page_time: int, base: int) -> List[Record]:
     return records
 
 
-def _length_in_words(length: int) -> int:
-    # The length counts itself and the data; shorter than both is no record.
-    if length < 8 or length % 4:
+def _length_in_words(length: int, least: int) -> int:
+    # The length counts itself; where data follow it, these too.
+    if length < least or length % 4:
         raise RingBufferError(f"a record claims {length} bytes")
     return length // 4

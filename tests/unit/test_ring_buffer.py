@@ -79,6 +79,7 @@ def test_every_kind_of_record() -> None:
         time_extend(1 << 30),
         event(0, long),
         discarded(9, 8),
+        discarded(1, 0),
         event(1, struct.pack("<H", 2)),
         time_stamp(99 << 40),
         event(3, struct.pack("<H", 3)),
@@ -88,7 +89,7 @@ def test_every_kind_of_record() -> None:
     records = scan(LAYOUT, written).records
     after_pause = 1_000_005 + (1 << 30)
     assert [(time, number) for time, _, _, number in records] == [
-        (1_000_005, 1), (after_pause, 7), (after_pause + 10, 2), ((99 << 40) + 3, 3),
+        (1_000_005, 1), (after_pause, 7), (after_pause + 11, 2), ((99 << 40) + 3, 3),
     ]  # fmt: skip
     _, start, end, _ = records[1]
     assert written[start : start + len(long)] == long
@@ -118,6 +119,7 @@ def test_a_page_says_that_it_follows_a_loss() -> None:
         page(1, struct.pack("<II", 0, 9), b"\0" * 8),
         page(1, struct.pack("<I", 30)),
         page(1, struct.pack("<I", 5 << 5 | 29)),
+        page(1, struct.pack("<II", 5 << 5 | 29, 0)),
     ],
 )
 def test_damage_is_an_error(damaged: bytes) -> None:
