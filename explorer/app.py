@@ -86,7 +86,7 @@ class KexploreApp(App[None]):
         """Reach the first target, and end cleanly when told to."""
         loop = asyncio.get_running_loop()
         for number in _SIGNALS:
-            loop.add_signal_handler(number, lambda: self.run_worker(self.action_quit()))
+            loop.add_signal_handler(number, self._leave_soon)
         self._switchboard.start(self._first, self.suspend)
 
     def on_unmount(self) -> None:
@@ -148,10 +148,15 @@ class KexploreApp(App[None]):
         self.push_screen(ConfirmScreen(question, "change over"), answered)
 
     async def action_quit(self) -> None:
-        """Disarm everything, then end."""
-        if self._leaving:
-            return
-        self._leaving = True
+        """Disarm everything, then end; the screen stays alive meanwhile."""
+        self._leave_soon()
+
+    def _leave_soon(self) -> None:
+        if not self._leaving:
+            self._leaving = True
+            self.run_worker(self._leave(), group="leaving")
+
+    async def _leave(self) -> None:
         closing = asyncio.create_task(self._switchboard.close(), name="leaving")
         done, _ = await asyncio.wait([closing], timeout=_PATIENCE)
         if not done:

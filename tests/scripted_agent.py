@@ -18,9 +18,37 @@ REGISTERS = [register.name for register in layout("x86_64")]
 AT_FDCWD = -100
 _TEXT = 0xFFFFFFFF81000000
 
-_WORDS = ("alloc", "bio", "copy", "dentry", "fault", "file", "free", "init", "inode", "lock", "map", "page", "put", "read",
-          "send", "skb", "task", "tcp", "unlock", "write")  # fmt: skip
-FUNCTIONS = ["vfs_read", "vfs_write", "do_sys_openat2", "handle_mm_fault", "__handle_mm_fault", "tcp_sendmsg", "schedule"]
+_WORDS = [
+    "alloc",
+    "bio",
+    "copy",
+    "dentry",
+    "fault",
+    "file",
+    "free",
+    "init",
+    "inode",
+    "lock",
+    "map",
+    "page",
+    "put",
+    "read",
+    "send",
+    "skb",
+    "task",
+    "tcp",
+    "unlock",
+    "write",
+]
+FUNCTIONS = [
+    "vfs_read",
+    "vfs_write",
+    "do_sys_openat2",
+    "handle_mm_fault",
+    "__handle_mm_fault",
+    "tcp_sendmsg",
+    "schedule",
+]
 FILLERS = [f"{first}_{second}" for first, second in itertools.product(_WORDS, repeat=2) if first != second]
 
 
@@ -144,7 +172,8 @@ class ScriptedAgent:
         self._send({"op": "batch", "counters": {str(number): self._counters[number]}, "lost": 0, "rows": rows})
 
     def _hello(self) -> protocol.Message:
-        kernel = {"release": "6.12.0-test", "version": "#1", "machine": "x86_64", "hostname": "h", "cpus": 2, "boot_id": ""}
+        kernel = {"release": "6.12.0-test", "version": "#1", "machine": "x86_64", "hostname": "h", "cpus": 2}
+        kernel["boot_id"] = "b"
         return {
             "op": "hello", "version": protocol.VERSION, "pid": 1, "euid": self.euid, "python": "3.11", "kernel": kernel,
             "probing": self.probing, "tracefs": None, "features": {}, "registers": REGISTERS, "leftovers": [],
@@ -199,7 +228,11 @@ class ScriptedTarget(Target):
     summary = "a kernel of the tests"
 
     def __init__(
-        self, agent: ScriptedAgent, title: str = "scripted", steps: tuple[str, ...] = (), gate: asyncio.Event | None = None
+        self,
+        agent: ScriptedAgent,
+        title: str = "scripted",
+        steps: tuple[str, ...] = (),
+        gate: asyncio.Event | None = None,
     ) -> None:
         self.agent = agent
         self.title = title
@@ -223,4 +256,3 @@ class ScriptedTarget(Target):
             self._serving.cancel()
             await asyncio.wait([self._serving])
             self._serving = None
-

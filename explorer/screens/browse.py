@@ -30,6 +30,7 @@ from explorer.widgets.probe_list import ProbeList
 from explorer.widgets.search_box import SearchBox
 from explorer.widgets.status_bar import StatusBar
 from symbols.errors import KexploreError
+from symbols.search import highlight
 
 PANES = ("search", "functions", "card", "probes", "events")
 REFRESH = 0.1
@@ -330,6 +331,4 @@ class BrowseScreen(Screen[None]):
 
 def found_letters(query: str, name: str) -> tuple[int, ...]:
     """The letters of a name that a query found."""
-    from symbols.search import highlight
-
     return highlight(query, name) if query else ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from rich.segment import Segment
 from textual.app import App, ComposeResult
@@ -95,7 +95,7 @@ class HelpScreen(ModalScreen[None]):
                 tooltip="Close the help"),
     ]  # fmt: skip
 
-    def __init__(self, explained: Screen[object]) -> None:
+    def __init__(self, explained: Screen[Any]) -> None:
         super().__init__()
         self._explained = explained
 
@@ -111,14 +111,14 @@ class HelpScreen(ModalScreen[None]):
         self.query_one(HelpText).focus()
 
 
-def sections_of(screen: Screen[object]) -> list[tuple[str, list[Binding]]]:
+def sections_of(screen: Screen[Any]) -> list[tuple[str, list[Binding]]]:
     """Bindings by where they work: the focused pane, the other panes, the screen, the program."""
     focused = screen.focused
     panes = [widget for widget in screen.walk_children() if hasattr(widget, "HELP")]
     panes.sort(key=lambda widget: widget is not focused)
     sections = [(_title(pane) + (" (focused)" if pane is focused else ""), _bindings(type(pane))) for pane in panes]
     rows = _bindings(LineView)
-    app: App[object] = screen.app
+    app: App[Any] = screen.app
     sections += [("rows of any pane", rows), (_title(screen), _bindings(type(screen)))]
     sections.append(("program", _bindings(type(app))))
     return [(title, bindings) for title, bindings in sections if bindings]

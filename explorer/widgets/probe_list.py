@@ -138,11 +138,12 @@ class ProbeList(LineView):
         hits = sum(probe.counters.hits for probe in armed)
         missed = sum(probe.counters.missed for probe in armed)
         yield Segment(f"4 probes: {len(armed)} armed", ENTRY if armed else MUTED)
-        yield Segment(f" · {short_count(hits)} hits · {short_count(sum(p.rate for p in armed))}/s", TEXT)
+        if refused:
+            yield Segment(f", {refused} refused", ERROR)
+        yield Segment(f" · {short_count(hits)} hits", TEXT)
         if missed:
             yield Segment(f" · {short_count(missed)} missed", WARNING)
-        if refused:
-            yield Segment(f" · {refused} refused", ERROR)
+        yield Segment(f" · {short_count(sum(probe.rate for probe in armed))}/s", TEXT)
 
     def on_resize(self) -> None:
         """The summary becomes the list, or the list the summary."""

@@ -10,6 +10,7 @@ from textual.keys import key_to_character
 from textual.widgets import Input
 
 _PRINTED = {"slash": True, "question_mark": False}
+_TO_THE_LIST = "screen.focus_pane('functions')"
 
 
 class SearchBox(Input):
@@ -18,7 +19,7 @@ class SearchBox(Input):
     HELP: ClassVar[str] = "search"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
-            "down,enter", "screen.focus_pane('functions')", "List", key_display="Enter", id="search.list",
+            "down,enter", _TO_THE_LIST, "List", key_display="Enter", id="search.list",
             tooltip="Go to the list of functions, the best match under the cursor",
         ),
         Binding(
@@ -41,9 +42,22 @@ class SearchBox(Input):
             return _PRINTED[key]
         return super().check_consume_key(key, character or key_to_character(key))
 
-    def on_key(self, event: events.Key) -> None:
-        """A question mark is in no function's name: it asks for help here too."""
-        if event.character == "?":
-            event.stop()
-            event.prevent_default()
-            self.app.call_later(self.app.run_action, "help")
+    async def on_key(self, event: events.Key) -> None:
+        """Keys that mean something though this is a line of text.
+
+        A binding runs only after the key has bubbled up to the program: a Space typed right behind Enter would be text
+        by then. So Enter acts here, and what this box gets after it is given back to be sent to the pane in focus.
+        """
+        if self.screen.focused is not self:
+            action = None
+            self.app.post_message(events.Key(event.key, event.character))
+        elif event.key in ("enter", "down"):
+            action = _TO_THE_LIST
+        elif event.character == "?":  # is in no function's name
+            action = "app.help"
+        else:
+            return
+        event.stop()
+        event.prevent_default()
+        if action is not None:
+            await self.app.run_action(action, self)
