@@ -72,9 +72,10 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``kexplore``; returns its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `kexplore search x | head` ends quietly, as every filter does
     try:
-        return _run(words)
+        code = _run(words)
+        sys.stdout.flush()
+        return code
     except KexploreError as error:
         print(f"kexplore: {error.message}", file=sys.stderr)
         if error.hint:
@@ -82,6 +83,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_CODES[error.category]
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        # `kexplore search x | head` ends quietly, as every filter does. The signal itself stays ignored: by default it
+        # would also end the program, without a word, when the agent's end of a pipe is gone.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
 
 
 def _run(words: list[str]) -> int:

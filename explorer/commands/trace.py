@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import signal
 import sys
 from typing import Any
@@ -105,6 +106,14 @@ class _Trace:
             self._end.set()
 
     def _print_new(self, current: Session) -> None:
+        try:
+            self._print_events(current)
+        except BrokenPipeError:  # nobody reads any more; not to be taken for a broken pipe to the agent
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            self._code = 128 + signal.SIGPIPE
+            self._end.set()
+
+    def _print_events(self, current: Session) -> None:
         journal = current.journal
         for event in journal.between(self._taken + 1, journal.last_number):
             self._taken = event.number

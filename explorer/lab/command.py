@@ -61,8 +61,6 @@ def run(arguments: list[str]) -> int:
     end = arguments.index("--") if "--" in arguments else len(arguments)
     options = _parser().parse_args(arguments[:end])
     options.command = arguments[end + 1 :]
-    # A write to a machine that has just ended must be an error to explain, not our own end.
-    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     return asyncio.run(_run_until_signal(options))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -67,6 +68,8 @@ def _child(argv: list[str], gate_read: int, gate_write: int) -> None:
     try:
         if os.read(gate_read, 1):
             os.dup2(2, 1)
+            for ignored in (signal.SIGPIPE, signal.SIGXFSZ):  # by Python, not by whoever called us
+                signal.signal(ignored, signal.SIG_DFL)
             os.execvp(argv[0], argv)
     except OSError as error:
         os.write(2, f"kexplore: {argv[0]}: {error.strerror}\n".encode("utf-8", "replace"))

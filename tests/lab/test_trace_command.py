@@ -160,7 +160,7 @@ def start_tracing(before: dict[str, str]) -> subprocess.Popen[bytes]:
 
 @pytest.mark.parametrize(
     ("number", "code"),
-    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGKILL, -9), (signal.SIGPIPE, -13)],
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGKILL, -9)],
 )
 def test_whatever_ends_it_nothing_is_left(number: signal.Signals, code: int) -> None:
     before = tracing_state()
@@ -168,6 +168,15 @@ def test_whatever_ends_it_nothing_is_left(number: signal.Signals, code: int) -> 
     process.send_signal(number)
     assert process.wait(60) == code
     wait_for_state(before)
+
+
+def test_a_reader_that_stops_ends_it() -> None:
+    words = " ".join([*KEXPLORE, "trace", "vfs_read"])
+    result = subprocess.run(
+        ["bash", "-c", f"{words} | head -2; exit ${{PIPESTATUS[0]}}"], capture_output=True, text=True
+    )
+    assert (result.returncode, len(result.stdout.splitlines())) == (141, 2)
+    assert "Traceback" not in result.stderr
 
 
 def agents_of(process: subprocess.Popen[bytes]) -> list[int]:
