@@ -132,7 +132,8 @@ def _read_letter(
         if cost + costs.NEXT_WORD <= budget and not is_first:
             # At the start of a word nothing of it has been read: to go on to the next leaves out a whole word.
             ends = lanes.word_ends_after(here & ~lanes.word_starts)
-            after[cost + costs.NEXT_WORD] |= ((ends if is_separator else ends << 1) & word_mask) << 1
+            found = ends if is_separator else (ends & lanes.letters) << 1
+            after[cost + costs.NEXT_WORD] |= (found & word_mask) << 1
         if cost + later_word <= budget:
             ahead = lanes.reach(here & lanes.letters)
             after[cost + later_word] |= (ahead & word_mask) << 1

@@ -12,12 +12,12 @@ SEPARATORS = "_."
 
 START_AT_WORD = 3
 """The query begins at a later word (the first word after leading underscores costs nothing)."""
-START_INSIDE = 5
+START_INSIDE = 4
 """The query begins in the middle of a word."""
 
 NEXT_WORD = 1
 """The rest of a word is left out and the next one entered at its first letter: ``tcpsend`` in ``tcp_sendmsg``."""
-LATER_WORD = 3
+LATER_WORD = 2
 """The same, with whole words left out between: ``tcpmsg`` in ``tcp_v4_msg``."""
 SKIP_INSIDE = 4
 """Letters are left out and the query goes on in the middle of a word: ``rd`` in ``read``."""

@@ -38,7 +38,7 @@ class SearchResult:
     approximate: bool = False
 
 
-NOTHING = SearchResult((), (), 0)
+_NOTHING = SearchResult((), (), 0)
 
 
 class SearchIndex:
@@ -80,25 +80,25 @@ class SearchIndex:
             picked = set(places)
             also = {*self._neighbours.same(words[0]), *self._neighbours.near(words[0])}
             places += sorted(also - picked)
-        if cancelled():
-            return NOTHING
+        if cancelled() or not places:
+            return _NOTHING
         lanes = Lanes([self._names[place] for place in places])
         alignment = _join([align(word, lanes, cancelled) for word in words])
-        if cancelled() or not alignment.costs:
-            return NOTHING
-        worst = min(alignment.costs.values()) + _TYPO_MARGIN
+        if cancelled():
+            return _NOTHING
+        worst = min(alignment.costs.values(), default=0) + _TYPO_MARGIN
         ranked = sorted(
-            (cost, places[lane])
+            (cost, lane not in alignment.in_order, places[lane])
             for lane, cost in alignment.costs.items()
             if cost <= worst or lane in alignment.in_order
         )
         best = ranked[:limit]
         return SearchResult(
-            rows=[self._order[place] for _, place in best],
-            costs=[cost for cost, _ in best],
+            rows=[self._order[place] for _, _, place in best],
+            costs=[cost for cost, _, _ in best],
             total=len(ranked),
             exhaustive=exhaustive,
-            approximate=bool(best) and places.index(best[0][1]) not in alignment.in_order,
+            approximate=bool(ranked) and ranked[0][1],
         )
 
 

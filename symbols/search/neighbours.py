@@ -30,10 +30,8 @@ class Neighbours:
             runs: Where each run of names of the same standing and length begins, and that length.
         """
         self._names = names
-        begins = [begin for begin, _ in runs]
-        self._runs = [
-            (begin, end, length) for (begin, length), end in zip(runs, [*begins[1:], len(names)], strict=True)
-        ]
+        bounds = [*(begin for begin, _ in runs), len(names)]
+        self._runs = [(begin, end, length) for (begin, length), end in zip(runs, bounds[1:], strict=True)]
 
     def same(self, word: str) -> list[int]:
         """The places of the names that are the word itself."""

@@ -71,13 +71,13 @@ def print_recall(names: Sequence[str], index: SearchIndex, arguments: argparse.N
     """The table of recall, a line a kind of query."""
     pool = names if arguments.all_names else written_by_people(names)
     asked = queries(pool, arguments.queries, arguments.seed)
-    print(f"\nrecall, per cent first / among the first ten: {sum(map(len, asked.values())):,} queries (fzf:", end=" ")
-    print(f"the first {arguments.fzf_queries} of each kind), seed {arguments.seed}, made from {len(pool):,} names")
+    print(f"\nrecall, per cent first / among the first ten: {sum(map(len, asked.values())):,} queries,", end=" ")
+    print(f"seed {arguments.seed}, made from {len(pool):,} names")
     print(f"  {'':30}{'wanted':>12}{'kexplore':>16}{'fzf':>16}")
-    peer = fzf(names) if shutil.which("fzf") and arguments.fzf_queries else None
+    peer = fzf(names) if shutil.which("fzf") and not arguments.no_fzf else None
     for kind in Kind:
         ours = recall(lambda text: [names[row] for row in index.search(text, FIRST_TEN).rows], asked[kind])
-        theirs = recall(peer, asked[kind][: arguments.fzf_queries]) if peer else None
+        theirs = recall(peer, asked[kind]) if peer else None
         line = f"  {kind.title:30}{kind.first:>7} /{kind.among_ten:>3}{ours[0]:>9.1f} /{ours[1]:>5.1f}"
         print(line + (f"{theirs[0]:>9.1f} /{theirs[1]:>5.1f}" if theirs else f"{'-':>16}"), flush=True)
 
@@ -119,7 +119,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kallsyms", type=Path, default=Path("/proc/kallsyms"))
     parser.add_argument("--queries", type=int, default=400, metavar="N", help="per kind, for recall")
-    parser.add_argument("--fzf-queries", type=int, default=60, metavar="N", help="of these, how many to ask fzf")
+    parser.add_argument("--no-fzf", action="store_true", help="do not ask fzf the same; it takes most of the time")
     parser.add_argument("--typed", type=int, default=25, metavar="N", help="per kind, typed letter by letter")
     parser.add_argument("--all-names", action="store_true", help="ask for machine-made names too")
     parser.add_argument("--lines", type=int, default=250_000, metavar="N", help="length of the padded list")
