@@ -177,10 +177,10 @@ class Agent:
         except EOFError:
             return self.process.wait(PATIENCE)
 
-    def kill(self) -> None:
-        """End it by force, if it still runs, and close the pipes."""
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        """End it, if it still runs, and close the pipes."""
         if self.process.poll() is None:
-            self.process.send_signal(signal.SIGKILL)
+            self.process.send_signal(how)
         self.process.wait(PATIENCE)
         self.input.close()
         assert self.process.stdout is not None
@@ -197,4 +197,4 @@ def agent(*options: str, user: int | None = None) -> Iterator[Agent]:
             running.input.close()
             running.end()
     finally:
-        running.kill()
+        running.stop()
