@@ -33,6 +33,8 @@ _FAREWELL = 2.0
 """Seconds that a peer gets to take the last messages."""
 _MOST_ROWS = 5000
 """Rows to keep for one batch, however much credit there is."""
+_MOST_READINGS = 64
+"""Facts waiting to be sent above which no more requests are read."""
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -124,7 +126,7 @@ class Server:
             return
         if self._connection.sink in ready or self._connection.waiting:
             self._connection.flush()
-        if self._connection.source in ready and self._connection.wants_requests:
+        if self._connection.source in ready and self._wants_requests:
             for message, _ in self._connection.receive():
                 self._handle(message)
         now = time.monotonic()
@@ -141,7 +143,7 @@ class Server:
         """Register what this turn should wake for."""
         source, sink = self._connection.source, self._connection.sink
         writing = selectors.EVENT_WRITE if self._connection.waiting else 0
-        reading = selectors.EVENT_READ if self._connection.wants_requests else 0
+        reading = selectors.EVENT_READ if self._wants_requests else 0
         if source == sink:
             self._set_interest(source, reading | writing)
         else:
@@ -187,6 +189,10 @@ class Server:
         else:
             return
         self._unsent = True
+
+    @property
+    def _wants_requests(self) -> bool:
+        return self._connection.wants_requests and len(self._readings) < _MOST_READINGS
 
     @property
     def _keep(self) -> int:
