@@ -149,7 +149,7 @@ async def _streams(process: subprocess.Popen[bytes]) -> tuple[asyncio.StreamRead
     return reader, asyncio.StreamWriter(transport, protocol, None, loop)
 
 
-WORKLOAD = "while sleep 1; do cat /etc/passwd /nonexistent; done"
+WORKLOAD = "while LC_ALL=C sleep 1; do LC_ALL=C cat /etc/passwd /nonexistent; done"
 """What the lab's guest does all the time, so that there is something to see."""
 
 
