@@ -190,7 +190,9 @@ class Catalog:
 
     def verdict(self, symbol: Symbol) -> Verdict:
         """Whether the entry of a symbol can be probed, how, and if not, why."""
-        return judge(Evidence(symbol, self._owner(symbol), self.count(symbol), self._sections, self._lists))
+        padding = part_of(symbol.name) is Part.PADDING  # refused whatever else is known, and slow to look up by name
+        instances = 1 if padding else self.count(symbol)
+        return judge(Evidence(symbol, self._owner(symbol), instances, self._sections, self._lists))
 
     def verdict_on_name(self, name: str) -> Verdict:
         """Why there is no symbol of this name, as far as that can be told."""

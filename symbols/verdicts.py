@@ -92,11 +92,9 @@ def _listed(evidence: Evidence) -> Verdict:
             return _duplicate(evidence, traced)
         return Verdict(VerdictKind.PROBEABLE, Mechanism.INT3, _words(evidence, cause))
     if lists.notrace_allowed is None:
-        refusal = (
-            "kernels refuse it unless built with CONFIG_KPROBE_EVENTS_ON_NOTRACE, and this one's options are unknown"
-        )
+        refusal = "kernels without CONFIG_KPROBE_EVENTS_ON_NOTRACE refuse it (how this one was built is not known)"
     else:
-        refusal = "this kernel refuses it (built without CONFIG_KPROBE_EVENTS_ON_NOTRACE)"
+        refusal = "this kernel, built without CONFIG_KPROBE_EVENTS_ON_NOTRACE, refuses it"
     return _no(VerdictKind.NOTRACE, f"ftrace has no call site in it, and {refusal}")
 
 
