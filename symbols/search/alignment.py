@@ -36,6 +36,9 @@ class Lanes:
         self.word_starts = (breaks << 1 | 1) & everything & ~breaks
         # Of several separators in a row the last closes the word, so that "next word" is one step away.
         self.word_ends = breaks & (self.word_starts >> 1) | self.ends
+        # Complements are kept, not computed: Python's integers are slow at negative numbers.
+        self.not_word_starts = everything ^ self.word_starts
+        self._not_word_ends = everything ^ self.word_ends
         after_first = self.reach(self.word_starts) << 1
         self.first_words = self.word_starts & ~after_first
         ends = accumulate((len(name) + 1 for name in names), initial=-1)
@@ -64,8 +67,8 @@ class Lanes:
 
     def word_ends_after(self, positions: int) -> int:
         """The end of the word that each position is in, by the same borrowing; an end is its own."""
-        inside = positions & ~self.word_ends
-        return (self.word_ends & ~(self.word_ends - inside)) | (positions & self.word_ends)
+        untouched = self.word_ends & (self.word_ends - (positions & self._not_word_ends))
+        return (self.word_ends ^ untouched) | (positions & self.word_ends)
 
     def lanes(self, ends: int) -> list[int]:
         """The numbers of the names whose end marks are given."""
@@ -131,7 +134,7 @@ def _read_letter(
         after[cost] |= (here & mask) << 1
         if cost + costs.NEXT_WORD <= budget and not is_first:
             # At the start of a word nothing of it has been read: to go on to the next leaves out a whole word.
-            ends = lanes.word_ends_after(here & ~lanes.word_starts)
+            ends = lanes.word_ends_after(here & lanes.not_word_starts)
             found = ends if is_separator else (ends & lanes.letters) << 1
             after[cost + costs.NEXT_WORD] |= (found & word_mask) << 1
         if cost + later_word <= budget:
@@ -174,5 +177,5 @@ def _finish(lanes: Lanes, states: list[int], ordered_ends: int, budget: int) -> 
 
 def _ends_of(lanes: Lanes, positions: int) -> int:
     """The end marks of the lanes that hold any of these positions."""
-    inside = positions & lanes.letters
-    return lanes.ends & ~(lanes.ends - inside) | positions & lanes.ends
+    untouched = lanes.ends & (lanes.ends - (positions & lanes.letters))
+    return (lanes.ends ^ untouched) | (positions & lanes.ends)

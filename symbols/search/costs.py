@@ -39,7 +39,7 @@ TYPOS_FROM = 4
 _TWO_TYPOS_FROM = 8
 _BUDGET_LITERAL = 8
 _BUDGET_ONE_TYPO = 10
-_BUDGET_TWO_TYPOS = 15
+_BUDGET_TWO_TYPOS = 13
 
 
 def allows_typos(word: str) -> bool:

@@ -94,5 +94,5 @@ def _in_order(growing: Sequence[int]) -> Iterator[int]:
     """The members of sets that each contain the one before, without repeating any."""
     seen = 0
     for bits in growing:
-        yield from bit_sets.members(bits & ~seen)
-        seen |= bits
+        yield from bit_sets.members(bits ^ seen)
+        seen = bits
