@@ -50,7 +50,7 @@ class Registers:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Stack:
-    """On the stack: ``slot`` is N of ``$stackN``, ``sp_offset`` the distance in bytes from the stack pointer at entry."""
+    """On the stack: ``slot`` is N of ``$stackN``, ``sp_offset`` the bytes from the stack pointer at entry to it."""
 
     slot: int
     sp_offset: int

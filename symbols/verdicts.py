@@ -129,7 +129,7 @@ def _duplicate(evidence: Evidence, traced: int) -> Verdict:
     elif traced >= count:
         mechanism, how = Mechanism.FTRACE, ""
     else:
-        mechanism, how = None, f"; ftrace has {traced} of them, it does not tell which"
+        mechanism, how = None, f"; ftrace has {traced} of them, it does not tell which, and the rest may be refused"
     return Verdict(VerdictKind.DUPLICATE, mechanism, f"{count} symbols have this name: this one by its address{how}")
 
 

@@ -31,7 +31,9 @@ class Machine:
         subprocess.run([*gcc, "-shared", "-fPIC", "-Wl,-Bsymbolic", "-o", library, source], check=True)
         subprocess.run([*gcc, "-gbtf", "-c", "-o", types, source], check=True)
         with types.open("rb") as stream:
-            self.btf = Btf(ELFFile(stream).get_section_by_name(".BTF").data())
+            section = ELFFile(stream).get_section_by_name(".BTF")
+            assert section is not None
+            self.btf = Btf(section.data())
         self._library = ctypes.CDLL(str(library))
         self._captured = (ctypes.c_ubyte * 2048).in_dll(self._library, "captured")
 
