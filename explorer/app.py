@@ -82,8 +82,8 @@ class KexploreApp(App[None]):
         self._browse = BrowseScreen(self._switchboard)
         return self._browse
 
-    def on_ready(self) -> None:
-        """Reach the first target, and end cleanly when told to."""
+    def on_mount(self) -> None:
+        """Reach the first target while the screen is being built, and end cleanly when told to."""
         loop = asyncio.get_running_loop()
         for number in _SIGNALS:
             loop.add_signal_handler(number, self._leave_soon)
@@ -96,12 +96,14 @@ class KexploreApp(App[None]):
             loop.remove_signal_handler(number)
 
     def _attempt_changed(self) -> None:
-        self._browse.attempt_changed()
+        if self._browse.ready:
+            self._browse.attempt_changed()
         if isinstance(self.screen, TargetsScreen):
             self.screen.attempt_changed()
 
     def _switched(self, session: Session) -> None:
-        self._browse.show(session)
+        if self._browse.ready:  # otherwise it asks by itself once it is
+            self._browse.show(session)
         if isinstance(self.screen, TargetsScreen):
             self.screen.dismiss()
         self.run_worker(self._load(session), group="loading", exclusive=True)

@@ -63,6 +63,8 @@ class BrowseScreen(Screen[None]):
     def __init__(self, switchboard: Switchboard) -> None:
         super().__init__()
         self._switchboard = switchboard
+        self.ready = False
+        """Whether the panes are there."""
         self._session: Session | None = None
         self._search = LiveSearch(self._list)
         self._listed: Found | None = None
@@ -94,7 +96,10 @@ class BrowseScreen(Screen[None]):
         self.card.border_title = "3 function"
         self.search_box.focus()
         self.set_interval(1.0, self._tick)
+        self.ready = True
         self._draw_titles()
+        if self._switchboard.session is not None:
+            self.show(self._switchboard.session)
 
     def show(self, session: Session) -> None:
         """Show another session from now on."""

@@ -42,7 +42,7 @@ class EventPane(LineView):
     ]
 
     class FlowChanged(Message):
-        """The pane follows, is scrolled back or is paused."""
+        """The pane follows, is scrolled back or is paused, or has another size: its title is another."""
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
@@ -176,9 +176,10 @@ class EventPane(LineView):
         self._stop_following()
 
     def on_resize(self) -> None:
-        """Columns fit otherwise."""
+        """Columns fit otherwise, and so do the title and the explanation."""
         super().on_resize()
         self.renew()
+        self.post_message(self.FlowChanged())
 
     def _stop_following(self) -> None:
         if self.flow is Flow.FOLLOWING and self.row_count:
