@@ -6,7 +6,6 @@ is believed: type ids, offsets and lengths are checked where they are used, and 
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 from array import array
 from collections.abc import Sequence
@@ -20,13 +19,11 @@ from symbols.btf_format import (
     Kind,
     read_header,
 )
+from symbols.btf_records import VOID_ID, BtfType, Integer, Member
 from symbols.errors import BtfError
 
 _MAXIMUM_CHAIN = 64
 """Longest chain of typedefs, qualifiers and arrays that is followed (the kernel itself stops at 32)."""
-
-VOID_ID = 0
-"""The type id that stands for ``void``; no record belongs to it."""
 
 _READABLE = bytes(byte if 0x20 <= byte < 0x7F or byte == 0 else ord("?") for byte in range(256))
 """Names are shown to people: what is no printable ASCII does not reach a terminal."""
@@ -35,48 +32,6 @@ _SIGNED, _BOOL = 1, 4
 _FUNC = int(Kind.FUNC)
 _POINTER_SIZE = 8
 """Every architecture with a calling convention table is a 64-bit one."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class BtfType:
-    """The part that all type records share.
-
-    Attributes:
-        id: Its type id.
-        kind: What it is.
-        name: Empty when it has none.
-        length: The number of its members (``vlen``); for a FUNC its linkage.
-        flag: The kind flag: bit-field members, a signed enum, a forward-declared union.
-        size: In bytes, for the kinds that have one; else None.
-        target: The type id that it refers to, for the other kinds; else ``VOID_ID``.
-    """
-
-    id: int
-    kind: Kind
-    name: str
-    length: int
-    flag: bool
-    size: int | None
-    target: int
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Member:
-    """A member of a struct or union; ``bit_size`` is None unless it is a bit-field."""
-
-    name: str
-    type: int
-    bit_offset: int
-    bit_size: int | None
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Integer:
-    """How an INT encodes its value."""
-
-    signed: bool
-    boolean: bool
-    bits: int
 
 
 class Btf:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from symbols.abi.shape import Shape, ShapeKind, unknown
-from symbols.btf import VOID_ID, Btf, BtfType
+from symbols.btf import Btf
 from symbols.btf_format import Kind
+from symbols.btf_records import VOID_ID, BtfType
 from symbols.c_declaration import declaration
 from symbols.c_types import VOID, CType, TypeKind
 from symbols.errors import BtfError

@@ -6,8 +6,9 @@ outwards: each pointer, array or parameter list is put around what is there alre
 
 from __future__ import annotations
 
-from symbols.btf import VOID_ID, Btf, BtfType
+from symbols.btf import Btf
 from symbols.btf_format import Kind
+from symbols.btf_records import VOID_ID, BtfType
 from symbols.errors import BtfError
 
 _QUALIFIERS = {Kind.CONST: "const", Kind.VOLATILE: "volatile", Kind.RESTRICT: "restrict"}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
@@ -109,9 +109,6 @@ class Catalog:
     def symbol(self, index: int) -> Symbol:
         """The symbol of a row of the table."""
         return self._table.symbol(index)
-
-    def __iter__(self) -> Iterator[Symbol]:
-        return map(self._table.symbol, range(len(self._table)))
 
     def find(self, name: str) -> list[Symbol]:
         """All symbols of exactly this name, in the kernel's order; ``module:name`` looks in one module only."""

@@ -7,7 +7,8 @@ import re
 from symbols.abi.conventions import CONVENTIONS
 from symbols.abi.placement import place
 from symbols.abi.shape import Shape, ShapeKind
-from symbols.btf import VOID_ID, Btf
+from symbols.btf import Btf
+from symbols.btf_records import VOID_ID
 from symbols.btf_values import c_type, shape_of
 from symbols.c_declaration import function_declaration
 from symbols.c_types import UNKNOWN_TYPE, CType, TypeKind

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from symbols.btf import Btf, BtfType
+from symbols.btf import Btf
 from symbols.btf_format import Kind
+from symbols.btf_records import BtfType
 from symbols.c_declaration import PLAIN_INTEGERS
 from tests.btf_builder import BtfBuilder
 

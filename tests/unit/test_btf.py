@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from symbols.btf import VOID_ID, Btf, Member
+from symbols.btf import Btf
 from symbols.btf_format import Kind
+from symbols.btf_records import VOID_ID, Member
 from symbols.btf_values import c_type, shape_of
 from symbols.c_declaration import declaration
 from symbols.errors import BtfError

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from symbols.btf import VOID_ID, Btf
+from symbols.btf import Btf
 from symbols.btf_format import Kind
+from symbols.btf_records import VOID_ID
 from symbols.btf_values import c_type
 from symbols.c_declaration import declaration
 from symbols.c_types import TypeKind

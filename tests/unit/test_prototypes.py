@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from symbols.btf import VOID_ID, Btf
+from symbols.btf import Btf
+from symbols.btf_records import VOID_ID
 from symbols.location import Reference, Register, Stack, Unknown
 from symbols.prototype import Prototype, Source, Trust
 from symbols.prototypes import from_btf, without_btf
