@@ -133,7 +133,8 @@ class Agent:
     def fact(self, name: str, *, compress: bool = False) -> tuple[bytes, list[Message]]:
         """A fact's bytes as they were sent, and the messages that carried them."""
         number = self.send("fact", name=name, compress=compress)
-        data, messages = b"", []
+        data = b""
+        messages: list[Message] = []
         while not messages or not messages[-1]["last"]:
             message, blob = self.answer(number)
             messages.append(message)

@@ -29,9 +29,10 @@ class _Kept(NamedTuple):
 
 
 class _Cpu:
-    def __init__(self, number: int, pipe: int) -> None:
+    def __init__(self, number: int, instance: Instance) -> None:
         self.number = number
-        self.pipe = pipe
+        self.pipe = instance.pipe(number)
+        self.statistics = instance.statistics(number)
         self.kept: Deque[_Kept] = collections.deque()
         self.records_kept = 0
         self.overwritten = 0
@@ -47,14 +48,13 @@ class Buffers:
     """
 
     def __init__(self, instance: Instance, layout: PageLayout, watched: int) -> None:
-        self._instance = instance
         self._layout = layout
         self._watched = watched
         self._cpus: Dict[int, _Cpu] = {}
         self._overwritten = 0
         self._poll = select.epoll()
         for number in instance.cpus():
-            cpu = _Cpu(number, instance.pipe(number))
+            cpu = _Cpu(number, instance)
             self._cpus[cpu.pipe] = cpu
             self._poll.register(cpu.pipe, select.EPOLLIN)
         # A processor that is not running reports an error, again and again.
@@ -127,7 +127,7 @@ class Buffers:
     def overwritten(self) -> int:
         """How many events were lost in all buffers so far."""
         for cpu in self._cpus.values():
-            count = self._instance.overwritten(cpu.number)
+            count = _lost(cpu.statistics.text())
             # The kernel begins anew where it empties a buffer: after a dynamic event was deleted.
             self._overwritten += count - cpu.overwritten if count >= cpu.overwritten else count
             cpu.overwritten = count
@@ -138,6 +138,7 @@ class Buffers:
         self._poll.close()
         for cpu in self._cpus.values():
             os.close(cpu.pipe)
+            cpu.statistics.close()
 
 
 class Drained:
@@ -163,6 +164,16 @@ class Drained:
             self.watched += [(page, record) for record in scanned.records if record[3] == watched]
         self.counts.update(counts)
         self.follows_loss = self.follows_loss or scanned.follows_loss
+
+
+def _lost(statistics: str) -> int:
+    """Events lost, from a processor's ``stats``."""
+    lost = 0
+    for line in statistics.splitlines():
+        name, _, value = line.partition(": ")
+        if name in ("overrun", "commit overrun", "dropped events"):
+            lost += int(value)
+    return lost
 
 
 def _time(sighting: Sighting) -> int:

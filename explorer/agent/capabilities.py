@@ -80,6 +80,17 @@ def require(root: str) -> None:
         raise refusal
 
 
+def require_switched_on(root: str) -> None:
+    """Make sure that nobody has switched all probes of this machine off.
+
+    Raises:
+        RequestError: Somebody has: what is armed keeps silent.
+    """
+    refusal = _switched_off(root)
+    if refusal is not None:
+        raise refusal
+
+
 def why_not(root: str) -> Optional[RequestError]:
     """Why nothing can be probed here; None when probes can be armed."""
     place = tracefs_place.find(root)

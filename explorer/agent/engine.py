@@ -1,9 +1,6 @@
 """The engine that works through tracefs: arms and disarms probes in a group and an instance of its own.
 
-Nothing is created before the first probe is armed. A definition outlives its probe: deleting a dynamic event empties
-the whole buffer of every instance where it was ever enabled (kernel/trace/trace_dynevent.c; seen on 6.12), and with it
-the events of other probes. So a disarmed probe's event is disabled only, is used again when the same probe is armed
-again, and is deleted when no probe is armed any more.
+Nothing is created before the first probe is armed.
 """
 
 from __future__ import annotations
@@ -12,18 +9,20 @@ import itertools
 import os
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from explorer.agent import capabilities, probe_definition, processes, refusals, session_name
+from explorer.agent import capabilities, probe_definition, refusals, session_name
 from explorer.agent.accounting import Accounts
-from explorer.agent.buffers import Buffers, Drained, Sighting
-from explorer.agent.event_format import EventFormat, HitDecoder
+from explorer.agent.buffers import Sighting
+from explorer.agent.definitions import Definition, DefinitionRefused, Definitions
 from explorer.agent.failure import RequestError
 from explorer.agent.kernel_text import KernelText
 from explorer.agent.probe_definition import ProbeRequest
 from explorer.agent.protocol import Code
-from explorer.agent.ring_buffer import PageLayout
-from explorer.agent.tracefs import Instance, Tracefs
+from explorer.agent.recorder import Recorder
+from explorer.agent.tracefs import Tracefs
 
 _DRAIN_SECONDS = 0.1
+_SURVEY_SECONDS = 0.5
+"""Longer, as counts can only be compared once the buffers were emptied."""
 _LARGEST_BATCH = 2 << 20
 """Bytes of records; as JSON at most six times as many, which is within ``protocol.MAX_ANSWER``."""
 
@@ -38,37 +37,6 @@ class Armed(NamedTuple):
     definition: str
 
 
-class _Event:
-    """A definition of ours, and the probe that uses it at the moment, if one does."""
-
-    def __init__(self, name: str, definition: str, place: str, request: ProbeRequest) -> None:
-        self.name = name
-        self.definition = definition
-        self.place = place
-        self.request = request
-        self.id = -1
-        self.decoder: Optional[HitDecoder] = None
-        self.probe: Optional[int] = None
-        self.hits_before = 0
-        self.missed_before = 0
-
-
-class _Running:
-    """The instance and what is read from it."""
-
-    def __init__(self, tracefs: Tracefs, instance: Instance) -> None:
-        self.instance = instance
-        self.births = processes.Births(instance.format(processes.NEW_TASK))
-        self.buffers = Buffers(instance, PageLayout.parse(tracefs.header_page()), self.births.event)
-        self._watching = False
-
-    def watch_births(self, on: bool) -> None:
-        """Record the birth of threads, or no longer."""
-        if on is not self._watching:
-            self.instance.enable(processes.NEW_TASK, on)
-            self._watching = on
-
-
 class Engine:
     """Probes through tracefs.
 
@@ -81,17 +49,14 @@ class Engine:
         self._root = root
         self._machine = machine
         self._text = KernelText(root)
-        self._table = processes.ProcessTable(root)
         self._accounts = Accounts()
         self._tracefs: Optional[Tracefs] = None
-        self._running: Optional[_Running] = None
+        self._recorder: Optional[Recorder] = None
         self._group = session_name.own(root)
-        self._events: Dict[str, _Event] = {}
-        self._by_id: Dict[int, _Event] = {}
-        self._by_probe: Dict[int, _Event] = {}
+        self._definitions: Optional[Definitions] = None
+        self._by_probe: Dict[int, Definition] = {}
         self._focus: List[int] = []
         self._numbers = itertools.count(1)
-        self._names = itertools.count(1)
 
     @property
     def armed(self) -> bool:
@@ -101,7 +66,7 @@ class Engine:
     @property
     def unused(self) -> bool:
         """Whether there are definitions, and no probe that uses them."""
-        return bool(self._events) and not self._by_probe
+        return self._definitions is not None and len(self._definitions) > 0 and not self._by_probe
 
     @property
     def lost(self) -> int:
@@ -110,8 +75,8 @@ class Engine:
 
     def fileno(self) -> int:
         """A descriptor that is readable while there are events; only while a probe is armed."""
-        assert self._running is not None
-        return self._running.buffers.fileno()
+        assert self._recorder is not None
+        return self._recorder.fileno()
 
     def arm(self, probe: object) -> Armed:
         """Arm a probe as a request describes it.
@@ -120,24 +85,28 @@ class Engine:
             RequestError: It is not well-formed, or the kernel cannot or will not.
         """
         request = probe_definition.parse(probe, self._machine)
-        capabilities.require(self._root)
+        if not self.armed:  # while something is armed, every survey looks again
+            capabilities.require(self._root)
         tracefs = self._tracefs = self._tracefs or Tracefs(self._root)
+        definitions = self._definitions = self._definitions or Definitions(tracefs, self._group)
         place = self._place(request)
-        running = self._running = self._running or self._start(tracefs)
-        event = self._event(tracefs, running, request, place)
+        recorder = self._recorder = self._recorder or self._start(tracefs)
+        try:
+            definition = definitions.take(request, place)
+        except DefinitionRefused as refused:
+            raise refusals.not_defined(refused, request, place, self._text, self._root) from None
         number = next(self._numbers)
-        event.probe = number
-        self._by_probe[number] = event
+        definition.probe = number
+        self._by_probe[number] = definition
         self._accounts.open(number)
         try:
-            running.watch_births(True)
-            running.instance.enable(f"{self._group}/{event.name}", True)
+            recorder.watch_births(True)
+            recorder.enable(definition.event, True)
         except OSError as error:
-            event.probe = None
-            del self._by_probe[number]
+            self._by_probe.pop(number).probe = None
             self._accounts.close(number)
             raise refusals.not_enabled(error, place) from None
-        return Armed(number, event.name, event.definition)
+        return Armed(number, definition.name, definition.line)
 
     def disarm(self, number: object, keep: int) -> int:
         """Stop a probe. Its last events are still to be collected: ``collect``, then ``finish``.
@@ -154,19 +123,17 @@ class Engine:
         """
         if not isinstance(number, int) or number not in self._by_probe:
             raise RequestError(Code.BAD_REQUEST, f"no probe {number!r} is armed")
-        assert self._running is not None
-        event = self._by_probe[number]
+        assert self._recorder is not None
         # What fires while the kernel takes the probe away is counted by it but not traced: count before that.
         profile = self._profile()
-        self._running.instance.enable(f"{self._group}/{event.name}", False)
+        self._recorder.enable(self._by_probe[number].event, False)
         self.drain(keep, float("inf"))
-        self._accounts.reconcile(profile, self._running.buffers.overwritten())
+        self._accounts.reconcile(profile, self._recorder.overwritten())
         return number
 
     def finish(self, number: int) -> List[int]:
         """Forget a probe that ``disarm`` stopped; its final counters."""
-        event = self._by_probe.pop(number)
-        event.probe = None
+        self._by_probe.pop(number).probe = None
         return self._accounts.close(number)
 
     def focus(self, pids: Sequence[int]) -> None:
@@ -179,19 +146,23 @@ class Engine:
             if not os.path.isdir(os.path.join(self._root, "proc", str(pid))):
                 raise RequestError(Code.BAD_REQUEST, f"there is no process {pid}")
         self._focus = list(pids)
-        if self._running is not None:
-            self._apply_focus(self._running.instance)
+        if self._recorder is not None:
+            self._recorder.focus(pids)
 
     def survey(self, keep: int) -> None:
-        """Compare the kernel's own counts with ours; once a second or so.
+        """Compare the kernel's own counts with ours, and see that probes still fire; once a second or so.
 
         Args:
             keep: As for ``drain``.
+
+        Raises:
+            RequestError: Somebody has switched all probes of this machine off; the counts are brought up to date.
         """
         profile = self._profile()
-        assert self._running is not None
-        if self.drain(keep):
-            self._accounts.reconcile(profile, self._running.buffers.overwritten())
+        assert self._recorder is not None
+        if self.drain(keep, _SURVEY_SECONDS):
+            self._accounts.reconcile(profile, self._recorder.overwritten())
+        capabilities.require_switched_on(self._root)
 
     def drain(self, keep: int, seconds: float = _DRAIN_SECONDS) -> bool:
         """Take events out of the buffers and count them.
@@ -206,16 +177,24 @@ class Engine:
         Raises:
             RingBufferError: What came out is not what the kernel described.
         """
-        assert self._running is not None
-        drained = self._running.buffers.drain(keep, seconds)
-        if drained.follows_loss:
-            self._table.forget()  # births were perhaps among what was lost
-        self._learn_births(drained)
+        assert self._recorder is not None
+        assert self._definitions is not None
+        self.describe()
+        drained = self._recorder.drain(keep, seconds)
         for identity, count in drained.counts.items():
-            event = self._by_id.get(identity)
-            if event is not None and event.probe is not None:
-                self._accounts.decoded(event.probe, count)
+            definition = self._definitions.by_id(identity)
+            if definition is not None and definition.probe is not None:
+                self._accounts.decoded(definition.probe, count)
         return drained.complete
+
+    def describe(self) -> None:
+        """Learn how the events of new probes look; may wait until the first of them are to be decoded.
+
+        Raises:
+            RingBufferError: Not as this agent expects.
+        """
+        if self._definitions is not None and self._recorder is not None:
+            self._definitions.describe(self._recorder)
 
     def collect(self, rows: int) -> List[Row]:
         """The newest events as rows, oldest first; what else was kept is let go.
@@ -223,14 +202,14 @@ class Engine:
         Args:
             rows: How many at most.
         """
-        if self._running is None:
+        if self._recorder is None:
             return []
         chosen: List[Row] = []
         size = 0
-        for sighting in self._running.buffers.newest():
+        for sighting in self._recorder.newest():
             if len(chosen) >= rows or size > _LARGEST_BATCH:
                 break
-            row = self._row(sighting)
+            row = self._row(self._recorder, sighting)
             if row is not None:
                 chosen.append(row)
                 size += sighting.record[2] - sighting.record[1]
@@ -247,14 +226,13 @@ class Engine:
         Returns:
             What could not be deleted, each with the reason.
         """
-        running = self._running
-        assert running is not None
-        running.watch_births(False)
+        assert self._recorder is not None
+        self._recorder.watch_births(False)
         self.drain(0, float("inf"))
-        self._table.forget()
-        self._accounts.settle(running.buffers.overwritten())
-        left = self._delete_events()
-        self._accounts.settle(running.buffers.overwritten())  # deleting set the kernel's count to zero
+        self._accounts.settle(self._recorder.overwritten())
+        assert self._definitions is not None
+        left = self._definitions.delete()
+        self._accounts.settle(self._recorder.overwritten())  # deleting set the kernel's count to zero
         return left
 
     def close(self) -> List[str]:
@@ -264,17 +242,16 @@ class Engine:
             What is left, each with the reason; empty when all is clean.
         """
         left: List[str] = []
-        if self._running is not None:
-            running, self._running = self._running, None
+        if self._recorder is not None:
+            recorder, self._recorder = self._recorder, None
             self._by_probe.clear()
-            running.buffers.close()
             try:
-                running.instance.remove()  # disables its events too
+                recorder.close()
             except OSError as error:
                 left.append(f"instance {self._group}: {error.strerror}")
-        if self._tracefs is not None:
+        if self._definitions is not None:
             try:
-                left += self._delete_events()
+                left += self._definitions.delete()
             except OSError as error:
                 left.append(f"group {self._group}: {error.strerror}")
         return left
@@ -288,83 +265,28 @@ class Engine:
             refusals.check_offset(self._text, request)
         return request.place
 
-    def _start(self, tracefs: Tracefs) -> _Running:
-        instance = tracefs.instance(self._group)
+    def _start(self, tracefs: Tracefs) -> Recorder:
         try:
-            instance.create()
-            if instance.has("set_event_notrace_pid"):  # since 5.7; a probe that saw its own reader would feed itself
-                instance.write("set_event_notrace_pid", str(os.getpid()))
-            instance.write("options/event-fork", "1")
-            self._apply_focus(instance)
-            return _Running(tracefs, instance)
+            return Recorder(self._root, tracefs, self._group, self._focus)
         except OSError as error:
-            if instance.exists:
-                instance.remove()
             raise RequestError(
                 Code.FAILED, f"cannot make a trace instance: {error.strerror}", "kexplore doctor"
             ) from None
 
-    def _apply_focus(self, instance: Instance) -> None:
-        self._table.forget()  # births outside the focus are not seen
-        instance.write("set_event_pid", "", os.O_TRUNC)
-        known: set[int] = set()
-        while self._focus:
-            # Children born between the look and the write are found by the next look; the kernel adds later ones.
-            found = processes.with_descendants(self._root, self._focus) - known
-            if not found:
-                break
-            instance.write("set_event_pid", " ".join(map(str, sorted(found))))
-            known |= found
-
-    def _event(self, tracefs: Tracefs, running: _Running, request: ProbeRequest, place: str) -> _Event:
-        for event in self._events.values():
-            if event.request == request and event.place == place and event.probe is None:
-                profile = tracefs.profile()
-                if event.name in profile:  # else somebody deleted it meanwhile
-                    event.hits_before, event.missed_before = profile[event.name]
-                    return event
-        name = probe_definition.event_name(f"kx{os.getpid()}_{next(self._names)}", request.symbol or place)
-        definition = request.definition(self._group, name, place)
-        try:
-            tracefs.define(definition)
-        except OSError as error:
-            complaint = tracefs.complaint(definition)
-            raise refusals.not_defined(error, complaint, request, place, self._text, self._root) from None
-        event = _Event(name, definition, place, request)
-        self._events[name] = event
-        described = EventFormat.parse(running.instance.format(f"{self._group}/{name}"))
-        event.id = described.id
-        event.decoder = HitDecoder(described, request.value_fields, request.register_fields)
-        self._by_id[event.id] = event
-        return event
-
-    def _delete_events(self) -> List[str]:
-        assert self._tracefs is not None
-        self._events.clear()
-        self._by_id.clear()
-        return self._tracefs.remove_group(self._group)
-
     def _profile(self) -> Dict[int, Tuple[int, int]]:
+        """The kernel's own hits and missed of each probe since it was armed."""
         assert self._tracefs is not None
         profile = self._tracefs.profile()
-        counts = {}
-        for number, event in self._by_probe.items():
-            hits, missed = profile[event.name]
-            counts[number] = (hits - event.hits_before, missed - event.missed_before)
-        return counts
+        return {number: definition.since_taken(profile) for number, definition in self._by_probe.items()}
 
-    def _learn_births(self, drained: Drained) -> None:
-        assert self._running is not None
-        for page, record in drained.watched:
-            self._table.born(self._running.births.decode(page, record))
-
-    def _row(self, sighting: Sighting) -> Optional[Row]:
-        event = self._by_id.get(sighting.record[3])
-        if event is None or event.probe is None or event.decoder is None:
+    def _row(self, recorder: Recorder, sighting: Sighting) -> Optional[Row]:
+        assert self._definitions is not None
+        definition = self._definitions.by_id(sighting.record[3])
+        if definition is None or definition.probe is None or definition.decoder is None:
             return None
-        hit = event.decoder.decode(sighting.page, sighting.record)
-        self._accounts.shown(event.probe)
+        hit = definition.decoder.decode(sighting.page, sighting.record)
+        self._accounts.shown(definition.probe)
         return [
-            event.probe, sighting.record[0], sighting.cpu, hit.tid, self._table.process_of(hit.tid), hit.comm,
+            definition.probe, sighting.record[0], sighting.cpu, hit.tid, recorder.process_of(hit.tid), hit.comm,
             hit.context, hit.values, hit.registers,
         ]  # fmt: skip

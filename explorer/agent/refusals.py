@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 
+from explorer.agent.definitions import DefinitionRefused
 from explorer.agent.facts import Facts
 from explorer.agent.failure import RequestError
 from explorer.agent.kernel_text import KernelText, Symbol
@@ -19,18 +20,18 @@ _BOUNDARIES_HINT = "kexplore show SYMBOL lists the offsets at which instructions
 
 
 def not_defined(
-    error: OSError, complaint: str, request: ProbeRequest, place: str, text: KernelText, root: str
+    refused: DefinitionRefused, request: ProbeRequest, place: str, text: KernelText, root: str
 ) -> RequestError:
     """Why a definition was refused.
 
     Args:
-        error: What the write gave.
-        complaint: What ``error_log`` says of this definition; "" when it says nothing.
+        refused: By which error and with which complaint.
         request: The probe.
         place: Where, as it was put to the kernel.
         text: To look causes up.
         root: The directory that the machine's file tree begins at.
     """
+    error, complaint = refused.error, refused.complaint
     if "not unique" in complaint or error.errno == errno.EADDRNOTAVAIL:
         return _not_unique(request, text)
     if "Invalid probed address or symbol" in complaint or (not complaint and error.errno == errno.ENOENT):

@@ -12,7 +12,7 @@ import os
 import selectors
 import signal
 import time
-from typing import Any, Callable, Deque, Dict, Iterator, List, NamedTuple, Tuple
+from typing import Any, Callable, Deque, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from explorer.agent import capabilities, protocol
 from explorer.agent.cleanup import clean
@@ -71,7 +71,7 @@ class Server:
         self._sent_lost = 0
         self._watching_events = False
         self._drain_after = self._flush_after = self._survey_after = self._rest_after = 0.0
-        self._unsent = False
+        self._unsent = self._silenced = False
         self._stop = False
         self._operations: Dict[str, Callable[[int, Message], None]] = {
             "fact": self._fact, "arm": self._arm, "disarm": self._disarm, "focus": self._set_focus,
@@ -119,6 +119,7 @@ class Server:
             self._connection.finish(_FAREWELL)
 
     def _turn(self) -> None:
+        self._engine.describe()  # here and not on arming: nobody waits for it now
         now = time.monotonic()
         self._watch(now)
         ready = {key.fd for key, _ in self._selector.select(self._patience(now))}
@@ -180,7 +181,7 @@ class Server:
 
     def _look_at_events(self, now: float, ready: set[int]) -> None:
         if now >= self._survey_after:
-            self._engine.survey(self._keep)
+            self._survey()
             self._survey_after = now + _SURVEY
         elif self._watching_events and self._engine.fileno() in ready:
             emptied = self._engine.drain(self._keep)
@@ -190,6 +191,16 @@ class Server:
             return
         self._unsent = True
 
+    def _survey(self) -> None:
+        try:
+            self._engine.survey(self._keep)
+        except RequestError as silenced:
+            if not self._silenced:
+                self._connection.send({"op": "problem", "message": silenced.message, "hint": silenced.hint})
+            self._silenced = True
+        else:
+            self._silenced = False
+
     @property
     def _wants_requests(self) -> bool:
         return self._connection.wants_requests and len(self._readings) < _MOST_READINGS
@@ -198,19 +209,27 @@ class Server:
     def _keep(self) -> int:
         return min(self._credit, _MOST_ROWS)
 
-    def _flush(self) -> None:
-        """Send a batch if there is news. What a peer that does not read could not get in time is ``not_shown``."""
+    def _flush(self, without: Optional[int] = None) -> None:
+        """Send a batch if there is news. What a peer that does not read could not get in time is ``not_shown``.
+
+        Args:
+            without: A probe whose counters follow in another message.
+        """
         self._unsent = False
         rows = self._engine.collect(self._keep)
         self._credit -= len(rows)
-        counters = {probe: count for probe, count in self._engine.counters().items() if self._sent.get(probe) != count}
+        news = {
+            probe: counts
+            for probe, counts in self._engine.counters().items()
+            if counts != self._sent.get(probe) and probe != without
+        }
         lost = self._engine.lost
-        if not rows and not counters and lost == self._sent_lost:
+        if not rows and not news and lost == self._sent_lost:
             return
-        self._sent.update(counters)
+        self._sent.update(news)
         self._sent_lost = lost
         self._flush_after = time.monotonic() + TICK
-        self._connection.send({"op": "batch", "counters": counters, "lost": lost, "rows": rows})
+        self._connection.send({"op": "batch", "counters": news, "lost": lost, "rows": rows})
 
     def _handle(self, message: Message) -> None:
         name = message["op"]
@@ -266,7 +285,7 @@ class Server:
     def _disarm(self, request: int, message: Message) -> None:
         probe = self._engine.disarm(message.get("probe"), self._keep)
         if self._connection.comfortable:
-            self._flush()  # the last rows go before the final counters, whenever the last batch was
+            self._flush(without=probe)  # the last rows go before the final counters, whenever the last batch was
         counters = self._engine.finish(probe)
         self._sent.pop(probe, None)
         self._rest_after = time.monotonic() + _REST

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import Dict, List, Tuple
+from typing import Dict, List, Optional, Tuple
 
 from explorer.agent import tracefs_place
 
@@ -12,6 +12,7 @@ _BUFFER_KB = 1024
 _BUFFERS_KB = 64 * 1024
 """All buffers of an instance together, on machines with many processors."""
 _SMALLEST_BUFFER_KB = 128
+_READ_SIZE = 64 * 1024
 
 
 class Tracefs:
@@ -29,6 +30,7 @@ class Tracefs:
         if path is None:
             raise tracefs_place.absent(root)
         self.path = path
+        self._profile: Optional[Reread] = None
         dynamic = os.path.join(path, "dynamic_events")  # since 5.0
         self._definitions = dynamic if os.path.exists(dynamic) else os.path.join(path, "kprobe_events")
 
@@ -71,8 +73,10 @@ class Tracefs:
 
     def profile(self) -> Dict[str, Tuple[int, int]]:
         """Hits and missed of every kprobe event, by its name alone: the file does not tell groups apart."""
+        if self._profile is None:
+            self._profile = Reread(os.path.join(self.path, "kprobe_profile"))
         counts: Dict[str, Tuple[int, int]] = {}
-        for line in read(os.path.join(self.path, "kprobe_profile")).splitlines():
+        for line in self._profile.text().splitlines():
             fields = line.split()
             if len(fields) == 3:
                 counts[fields[0]] = (int(fields[1]), int(fields[2]))
@@ -166,14 +170,9 @@ class Instance:
         """A descriptor of a processor's raw pages, non-blocking."""
         return os.open(self._at(f"per_cpu/cpu{cpu}/trace_pipe_raw"), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
 
-    def overwritten(self, cpu: int) -> int:
-        """How many events of a processor were lost in its buffer so far."""
-        lost = 0
-        for line in read(self._at(f"per_cpu/cpu{cpu}/stats")).splitlines():
-            name, _, value = line.partition(": ")
-            if name in ("overrun", "commit overrun", "dropped events"):
-                lost += int(value)
-        return lost
+    def statistics(self, cpu: int) -> Reread:
+        """The counters of a processor's buffer; to be closed before the instance can be removed."""
+        return Reread(self._at(f"per_cpu/cpu{cpu}/stats"))
 
     def buffer_bytes(self) -> int:
         """The size of each processor's buffer."""
@@ -185,6 +184,28 @@ class Instance:
 
     def _at(self, name: str) -> str:
         return os.path.join(self.path, name)
+
+
+class Reread:
+    """A file of the kernel that is read again and again: opening one costs more than reading it."""
+
+    def __init__(self, path: str) -> None:
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+    def text(self) -> str:
+        """What it says now."""
+        pieces: List[bytes] = []
+        position = 0
+        while True:
+            piece = os.pread(self._descriptor, _READ_SIZE, position)
+            if not piece:
+                return b"".join(pieces).decode("utf-8", "surrogateescape")
+            pieces.append(piece)
+            position += len(piece)
+
+    def close(self) -> None:
+        """Let go of it."""
+        os.close(self._descriptor)
 
 
 def event_of(definition: str) -> Tuple[str, str]:

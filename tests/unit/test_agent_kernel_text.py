@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from explorer.agent import probe_definition, refusals
+from explorer.agent.definitions import DefinitionRefused
 from explorer.agent.failure import RequestError
 from explorer.agent.kernel_text import KernelText, Place
 from explorer.agent.protocol import Code
@@ -136,14 +137,14 @@ def test_an_offset_past_the_end_names_the_function_that_it_would_hit(root: Path)
 )
 def test_refusals(root: Path, symbol: str, number: int, complaint: str, code: Code, words: str) -> None:
     request = probe_definition.parse({"symbol": symbol, "kind": "entry"}, "x86_64")
-    error = OSError(number, "Cannot allocate memory")
-    refusal = refusals.not_defined(error, complaint, request, request.place, KernelText(str(root)), str(root))
+    refused = DefinitionRefused(OSError(number, "Cannot allocate memory"), complaint)
+    refusal = refusals.not_defined(refused, request, request.place, KernelText(str(root)), str(root))
     assert refusal.code is code
     assert words in refusal.message
 
 
 def test_several_functions_of_a_name_are_listed_by_address(root: Path) -> None:
     request = probe_definition.parse({"symbol": "type_show", "kind": "entry"}, "x86_64")
-    error = OSError(errno.EADDRNOTAVAIL, "")
-    refusal = refusals.not_defined(error, "", request, "type_show", KernelText(str(root)), str(root))
+    refused = DefinitionRefused(OSError(errno.EADDRNOTAVAIL, ""), "")
+    refusal = refusals.not_defined(refused, request, "type_show", KernelText(str(root)), str(root))
     assert "0xffffffff812a5700, 0xffffffff812a5740, 0xffffffffc0100000" in refusal.hint

@@ -1,0 +1,131 @@
+"""Our definitions in the kernel: made when a probe needs one, kept while anything is armed, deleted together.
+
+A definition outlives its probe because deleting a dynamic event empties the whole buffer of every instance where it
+was ever enabled (kernel/trace/trace_dynevent.c; seen on 6.12), and with it the events of other probes. So a disarmed
+probe's event is disabled only, used again when the same probe is armed again, and deleted when none is armed any more.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from typing import Dict, List, Mapping, Optional, Tuple
+
+from explorer.agent import probe_definition
+from explorer.agent.event_format import HitDecoder
+from explorer.agent.probe_definition import ProbeRequest
+from explorer.agent.recorder import Recorder
+from explorer.agent.tracefs import Tracefs
+
+
+class DefinitionRefused(Exception):
+    """The kernel refused a definition.
+
+    Attributes:
+        error: What the write gave.
+        complaint: What the kernel's log says of it; "" when it says nothing.
+    """
+
+    def __init__(self, error: OSError, complaint: str) -> None:
+        super().__init__(complaint or error.strerror)
+        self.error = error
+        self.complaint = complaint
+
+
+class Definition:
+    """One definition, and the probe that uses it at the moment, if one does.
+
+    Attributes:
+        name: The event's; no other event of the machine has it, as the kernel's counts tell events apart by name only.
+        event: ``GROUP/NAME``.
+        line: As it was written to the kernel.
+        decoder: For its records, once they were described.
+        probe: The number of the probe that uses it.
+    """
+
+    def __init__(self, group: str, name: str, place: str, request: ProbeRequest) -> None:
+        self.name = name
+        self.event = f"{group}/{name}"
+        self.line = request.definition(group, name, place)
+        self.place = place
+        self.request = request
+        self.decoder: Optional[HitDecoder] = None
+        self.probe: Optional[int] = None
+        self.counts_before = (0, 0)
+
+    def since_taken(self, profile: Mapping[str, Tuple[int, int]]) -> Tuple[int, int]:
+        """Hits and missed since its present probe took it."""
+        hits, missed = profile[self.name]
+        return hits - self.counts_before[0], missed - self.counts_before[1]
+
+
+class Definitions:
+    """The definitions of one group.
+
+    Args:
+        tracefs: Where they are made.
+        group: Our own.
+    """
+
+    def __init__(self, tracefs: Tracefs, group: str) -> None:
+        self._tracefs = tracefs
+        self._group = group
+        self._all: List[Definition] = []
+        self._by_id: Dict[int, Definition] = {}
+        self._undescribed: List[Definition] = []
+        self._numbers = itertools.count(1)
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def take(self, request: ProbeRequest, place: str) -> Definition:
+        """A definition for a probe: an unused one if there is one, or a new one.
+
+        Raises:
+            DefinitionRefused: The kernel refused it.
+            RequestError: It is over one of the kernel's limits.
+        """
+        for known in self._all:
+            if known.request == request and known.place == place and known.probe is None:
+                profile = self._tracefs.profile()
+                if known.name in profile:  # else somebody deleted it meanwhile
+                    known.counts_before = profile[known.name]
+                    return known
+        prefix = f"kx{os.getpid()}_{next(self._numbers)}"
+        name = probe_definition.event_name(prefix, request.symbol or place)
+        definition = Definition(self._group, name, place, request)
+        try:
+            self._tracefs.define(definition.line)
+        except OSError as error:
+            raise DefinitionRefused(error, self._tracefs.complaint(definition.line)) from None
+        self._all.append(definition)
+        self._undescribed.append(definition)
+        return definition
+
+    def describe(self, recorder: Recorder) -> None:
+        """Learn how the records of new definitions look.
+
+        Raises:
+            RingBufferError: Not as this agent expects.
+        """
+        while self._undescribed:
+            definition = self._undescribed.pop()
+            described = recorder.describe(definition.event)
+            request = definition.request
+            definition.decoder = HitDecoder(described, request.value_fields, request.register_fields)
+            self._by_id[described.id] = definition
+
+    def by_id(self, identity: int) -> Optional[Definition]:
+        """The definition whose events have this id."""
+        return self._by_id.get(identity)
+
+    def delete(self) -> List[str]:
+        """Delete all of them; none may be in use.
+
+        Returns:
+            What could not be deleted, each with the reason.
+        """
+        self._all.clear()
+        self._by_id.clear()
+        self._undescribed.clear()
+        return self._tracefs.remove_group(self._group)
