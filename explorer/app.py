@@ -23,6 +23,7 @@ from explorer.screens.targets import TargetsScreen
 from explorer.session.session import Session
 from explorer.session.switchboard import Switchboard
 from explorer.session.target import LocalTarget, Target
+from explorer.terminal_driver import TerminalDriver
 from explorer.widgets.key_bar import keys_of
 from explorer.widgets.palette import THEME
 from symbols.errors import KexploreError
@@ -58,7 +59,7 @@ class KexploreApp(App[None]):
 
     def __init__(self, target: Target, available: Sequence[Target] = ()) -> None:
         # Without colours the terminal's own are used, so that reverse video is all that marks a row.
-        super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
+        super().__init__(driver_class=TerminalDriver, ansi_color=True if "NO_COLOR" in os.environ else None)
         self.register_theme(THEME)
         self.theme = THEME.name
         self._first = target

@@ -25,7 +25,7 @@ def probes_title(session: Session | None) -> str:
 
 
 def events_title(flow: str, session: Session | None, width: int) -> str:
-    """How the pane moves, and what became of all hits; what does not fit is left out from the end.
+    """How the pane moves, and what became of all hits; of what does not fit, the zeros are left out first.
 
     Args:
         flow: The pane's own title.
@@ -44,7 +44,7 @@ def events_title(flow: str, session: Session | None, width: int) -> str:
         "forgotten": session.journal.dropped,
     }
     title = flow
-    for name, number in numbers.items():
+    for name, number in sorted(numbers.items(), key=lambda item: item[0] != "shown" and not item[1]):
         words = f" · {count(number)} {name}"
         if (number or name in _ALWAYS) and cell_len(title + words) < width - 4:
             title += words

@@ -1,0 +1,68 @@
+"""Textual's driver for a terminal that may vanish: a closed laptop, a dropped SSH line.
+
+Textual writes from a thread of its own through a bounded queue. A write to a terminal that was hung up raises, the
+thread dies, the queue fills, and whoever draws next waits for ever - also the one who was about to disarm.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, TextIO, cast
+
+from textual.drivers.linux_driver import LinuxDriver
+
+if TYPE_CHECKING:
+    from textual.app import App
+
+
+class LastingStream:
+    """A stream to a terminal that writes nowhere once the terminal is gone.
+
+    Args:
+        stream: The terminal; its file descriptor is made to lead nowhere when a write fails, so that what is still
+            buffered can be flushed.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write, or drop what nobody can see any more."""
+        try:
+            return self._stream.write(text)
+        except OSError:
+            self._let_go()
+            return len(text)
+
+    def flush(self) -> None:
+        """Flush, or drop."""
+        try:
+            self._stream.flush()
+        except OSError:
+            self._let_go()
+
+    def fileno(self) -> int:
+        """The file descriptor of the terminal."""
+        return self._stream.fileno()
+
+    def _let_go(self) -> None:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self._stream.fileno())
+        os.close(nowhere)
+
+
+class TerminalDriver(LinuxDriver):
+    """The driver that the program runs with; being hung up ends the program by SIGHUP and nothing else."""
+
+    def __init__(
+        self, app: App[object], *, debug: bool = False, mouse: bool = True, size: tuple[int, int] | None = None
+    ) -> None:
+        super().__init__(app, debug=debug, mouse=mouse, size=size)
+        self._file = cast(TextIO, LastingStream(cast(TextIO, self._file)))
+
+    def run_input_thread(self) -> None:
+        """Read keys until the end, or until there is no terminal to read from."""
+        try:
+            super().run_input_thread()
+        except OSError:
+            self._app.call_later(self._app.action_quit)
