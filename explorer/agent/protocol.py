@@ -47,12 +47,15 @@ Types: ``u8 u16 u32 u64 s8 s16 s32 s64 string ustring``.
   probing: {can, code, cause, hint}, tracefs: path or null, features: {name: bool}, registers: [names],
   leftovers: [groups of dead sessions]}``. ``probing.can`` false comes with the cause in words.
 * ``batch``, at most 20 a second and only when something changed: ``{counters: {probe: COUNTERS}, lost, rows: [ROW]}``.
-  COUNTERS is ``[hits, missed, lost, filtered, not_shown]``, totals since the probe was armed; ``lost`` is the total of
-  events overwritten in the buffers; each ROW costs the explorer one credit.
+  COUNTERS is ``[hits, missed, lost, filtered, not_shown]``, totals since the probe was armed, and
+  hits = rows sent + lost + filtered + not_shown. ``filtered`` are the agent's own calls and, under a focus, everybody
+  else's; where a flood meets a filter at several probes, lost and filtered are told apart by their shares. A probe's
+  final counters come with ``disarmed``. The batch's own ``lost`` is the total of events overwritten in the buffers.
+  Each ROW costs the explorer one credit; rows are the newest ones, in the order of time within a batch.
   ROW is ``[probe, t, cpu, tid, pid, comm, context, values, registers]``: ``t`` nanoseconds of CLOCK_MONOTONIC;
   ``pid`` the process, or null when it was gone before it could be asked; ``context`` one of ``task softirq irq nmi``;
   ``values`` in the order of the probe's definition, integers as JSON numbers already signed, strings with invalid UTF-8
-  as lone surrogates, a read that faulted as null; ``registers`` in the order of ``hello.registers``, unsigned, or null.
+  as lone surrogates, a read that faulted as null (on kernels 6.2 to 6.4 also a text that reads ``(fault)``); ``registers`` in the order of ``hello.registers``, unsigned, or null.
 * ``problem {message, hint}``: something went wrong that no request asked for.
 
 The agent never trusts its peer: a frame over ``MAX_REQUEST``, a blob, broken JSON or an unknown op ends the session
@@ -149,6 +152,11 @@ def _parse(text: bytes) -> Message:
     if not isinstance(message, dict) or not isinstance(message.get("op"), str):
         raise ProtocolError("a frame holds no message")
     return message
+
+
+def fact_request(number: int, name: str) -> Message:
+    """A request for a fact, uncompressed: over a pipe or a virtio port compressing takes longer than sending."""
+    return {"op": "fact", "id": number, "name": name, "compress": False}
 
 
 def error(request: Optional[int], code: Code, message: str, hint: str = "") -> Message:

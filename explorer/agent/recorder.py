@@ -15,7 +15,9 @@ from explorer.agent.tracefs import Tracefs
 class Recorder:
     """An instance that is made here and removed by ``close``.
 
-    The agent's own calls are not recorded: a probe that saw its own reader would feed itself.
+    The agent's own calls are not recorded: a probe that saw its own reader would feed itself. A filter of each event
+    sees to that. ``set_event_notrace_pid`` would too, but hooks every context switch of the machine; so does
+    ``set_event_pid``, which is therefore touched under a focus only.
 
     Args:
         root: The directory that the machine's file tree begins at.
@@ -33,13 +35,11 @@ class Recorder:
         self._processes = processes.ProcessTable(root)
         self._instance = tracefs.instance(name)
         self._watching = False
+        self._filtered: Set[str] = set()
         try:
             self._instance.create()
-            self._excludes_by_pid = self._instance.has("set_event_notrace_pid")  # since 5.7
-            if self._excludes_by_pid:
-                self._instance.write("set_event_notrace_pid", str(os.getpid()))
-            self._instance.write("options/event-fork", "1")
-            self.focus(pids)
+            if pids:
+                self.focus(pids)
             self._births = processes.Births(self._instance.format(processes.NEW_TASK))
             self._buffers = Buffers(self._instance, PageLayout.parse(tracefs.header_page()), self._births.event)
         except BaseException:
@@ -57,8 +57,9 @@ class Recorder:
 
     def enable(self, event: str, on: bool) -> None:
         """Record ``GROUP/EVENT``, or no longer."""
-        if on and not self._excludes_by_pid:
+        if on and event not in self._filtered:
             self._instance.write(f"events/{event}/filter", f"common_pid != {os.getpid()}")
+            self._filtered.add(event)
         self._instance.enable(event, on)
 
     def watch_births(self, on: bool) -> None:
@@ -72,6 +73,7 @@ class Recorder:
     def focus(self, pids: Sequence[int]) -> None:
         """Record only what these processes and their descendants do; empty: everybody."""
         self._processes.forget()  # births outside the focus are not seen
+        self._instance.write("options/event-fork", "1" if pids else "0")
         if not pids:
             self._instance.write("set_event_pid", "", os.O_TRUNC)
             return

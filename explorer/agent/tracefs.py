@@ -157,10 +157,6 @@ class Instance:
         """The description of the records of ``GROUP/EVENT``."""
         return read(self._at(f"events/{event}/format"))
 
-    def has(self, name: str) -> bool:
-        """Whether this kernel's instances have a file of this name."""
-        return os.path.exists(self._at(name))
-
     def cpus(self) -> List[int]:
         """Every processor that has a buffer, running or not."""
         names = os.listdir(self._at("per_cpu"))
