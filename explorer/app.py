@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gc
 import os
 import shutil
 import signal
@@ -115,6 +116,10 @@ class KexploreApp(App[None]):
         except KexploreError as error:
             if not self._leaving:
                 self.notify(error.hint or " ", title=error.message, severity="error", markup=False, timeout=30)
+        finally:
+            gc.collect()
+            gc.freeze()  # what stays for good need not be walked through again
+            gc.enable()
 
     def action_help(self) -> None:
         """All keys."""

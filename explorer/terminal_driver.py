@@ -7,7 +7,7 @@ thread dies, the queue fills, and whoever draws next waits for ever - also the o
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, TextIO, cast
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from textual.drivers.linux_driver import LinuxDriver
 
@@ -58,7 +58,7 @@ class TerminalDriver(LinuxDriver):
         self, app: App[object], *, debug: bool = False, mouse: bool = True, size: tuple[int, int] | None = None
     ) -> None:
         super().__init__(app, debug=debug, mouse=mouse, size=size)
-        self._file = cast(TextIO, LastingStream(cast(TextIO, self._file)))
+        self._file = cast(Any, LastingStream(cast(TextIO, self._file)))
 
     def run_input_thread(self) -> None:
         """Read keys until the end, or until there is no terminal to read from."""

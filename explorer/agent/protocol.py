@@ -55,7 +55,8 @@ Types: ``u8 u16 u32 u64 s8 s16 s32 s64 string ustring``.
   ROW is ``[probe, t, cpu, tid, pid, comm, context, values, registers]``: ``t`` nanoseconds of CLOCK_MONOTONIC;
   ``pid`` the process, or null when it was gone before it could be asked; ``context`` one of ``task softirq irq nmi``;
   ``values`` in the order of the probe's definition, integers as JSON numbers already signed, strings with invalid UTF-8
-  as lone surrogates, a read that faulted as null (on kernels 6.2 to 6.4 also a text that reads ``(fault)``); ``registers`` in the order of ``hello.registers``, unsigned, or null.
+  as lone surrogates, a read that faulted as null (on kernels 6.2 to 6.4 also a text that reads ``(fault)``);
+  ``registers`` in the order of ``hello.registers``, unsigned, or null.
 * ``problem {message, hint}``: something went wrong that no request asked for.
 
 The agent never trusts its peer: a frame over ``MAX_REQUEST``, a blob, broken JSON or an unknown op ends the session

@@ -41,6 +41,7 @@ class Recorder:
             if pids:
                 self.focus(pids)
             self._births = processes.Births(self._instance.format(processes.NEW_TASK))
+            self._switches = self._instance.switches()
             self._buffers = Buffers(self._instance, PageLayout.parse(tracefs.header_page()), self._births.event)
         except BaseException:
             if self._instance.exists:
@@ -60,13 +61,13 @@ class Recorder:
         if on and event not in self._filtered:
             self._instance.write(f"events/{event}/filter", f"common_pid != {os.getpid()}")
             self._filtered.add(event)
-        self._instance.enable(event, on)
+        self._switches.turn(event, on)
 
     def watch_births(self, on: bool) -> None:
         """Record the birth of threads, or no longer."""
         if on is self._watching:
             return
-        self._instance.enable(processes.NEW_TASK, on)
+        self._switches.turn(processes.NEW_TASK, on)
         self._watching = on
         self._processes.forget()
 
@@ -117,4 +118,5 @@ class Recorder:
             OSError: Somebody has one of its files open.
         """
         self._buffers.close()
+        self._switches.close()
         self._instance.remove()

@@ -149,9 +149,9 @@ class Instance:
         """Whether it is there."""
         return os.path.isdir(self.path)
 
-    def enable(self, event: str, on: bool) -> None:
-        """Switch ``GROUP/EVENT`` on or off in this instance."""
-        self.write(f"events/{event}/enable", "1" if on else "0")
+    def switches(self) -> Switches:
+        """The switches of all its events; to be closed before it can be removed."""
+        return Switches(self._at("set_event"))
 
     def format(self, event: str) -> str:
         """The description of the records of ``GROUP/EVENT``."""
@@ -180,6 +180,26 @@ class Instance:
 
     def _at(self, name: str) -> str:
         return os.path.join(self.path, name)
+
+
+class Switches:
+    """An instance's ``set_event``: one open file for all events, where ``events/G/E/enable`` would be one for each."""
+
+    def __init__(self, path: str) -> None:
+        # Without O_APPEND the kernel would switch every event of the instance off first.
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+
+    def turn(self, event: str, on: bool) -> None:
+        """Switch ``GROUP/EVENT`` on or off.
+
+        Raises:
+            OSError: The kernel could not.
+        """
+        os.write(self._descriptor, f"{'' if on else '!'}{event.replace('/', ':')}\n".encode())
+
+    def close(self) -> None:
+        """Let go of them; what is on stays on."""
+        os.close(self._descriptor)
 
 
 class Reread:

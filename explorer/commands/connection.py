@@ -11,6 +11,9 @@ from explorer.session.loading import Stage
 from explorer.session.session import Session
 from explorer.session.target import LocalTarget
 
+_AHEAD = {"kallsyms": Stage.NAMES, "btf:vmlinux": Stage.PROTOTYPES}
+"""The large facts, in the order in which they are loaded, and which stage wants them."""
+
 
 @contextlib.asynccontextmanager
 async def session(wanted: frozenset[Stage], *, rows_outstanding: int = 500) -> AsyncIterator[Session]:
@@ -24,7 +27,7 @@ async def session(wanted: frozenset[Stage], *, rows_outstanding: int = 500) -> A
         KexploreError: The agent cannot be started, or the list of names cannot be had.
     """
     target = LocalTarget()
-    target.start()
+    target.start(tuple(name for name, stage in _AHEAD.items() if stage in wanted))
     drop_to_caller()
     current = Session(target, rows_outstanding=rows_outstanding)
     try:

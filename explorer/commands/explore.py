@@ -3,28 +3,39 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
+import gc
 import os
 import sys
 
-from explorer.commands.connection import narrate
 from explorer.errors import ExitCode
 from explorer.privilege import drop_to_caller
-from explorer.session.recording import replay
-from explorer.session.target import LabTarget, LocalTarget, Target
+from explorer.session.local_agent import LocalAgent
 from explorer.terminal import check_terminal
 
 
 def run(options: argparse.Namespace) -> int:
     """Run until the user quits; says on stderr what could not be removed."""
-    check_terminal(os.environ, sys.stdin.isatty(), sys.stdout.isatty())
-    local, lab = LocalTarget(), LabTarget()
-    chosen: Target = replay(options.replay) if options.replay else lab if options.lab else local
-    if chosen is local:
-        local.start()
+    # Textual draws on stderr.
+    check_terminal(os.environ, sys.stdin.isatty(), sys.stdout.isatty() and sys.stderr.isatty())
+    agent = None if options.lab or options.replay else LocalAgent()
     drop_to_caller()
-    from explorer.app import KexploreApp  # only now: the agent reads the kernel's names while Textual is imported
+    return _show(options, agent)
 
+
+def _show(options: argparse.Namespace, agent: LocalAgent | None) -> int:
+    gc.disable()  # imports and loading make hundreds of thousands of objects that stay; the program enables it again
+    # Only now: while these are imported, the agent reads the kernel's names.
+    import asyncio
+
+    from explorer.app import KexploreApp
+    from explorer.commands.connection import narrate
+    from explorer.session.recording import replay
+    from explorer.session.target import LabTarget, LocalTarget, Target
+
+    local, lab = LocalTarget(), LabTarget()
+    if agent is not None:
+        local.adopt(agent)
+    chosen: Target = replay(options.replay) if options.replay else lab if options.lab else local
     app = KexploreApp(chosen, list(dict.fromkeys([chosen, local, lab])))
     asyncio.run(app.run_async())
     for thing in app.left_behind:

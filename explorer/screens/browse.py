@@ -41,8 +41,8 @@ class BrowseScreen(Screen[None]):
     """Shows the session of a switchboard; one layout, which CSS classes fit to the size of the terminal."""
 
     HELP: ClassVar[str] = "everywhere"
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-tiny"), (60, "-narrow"), (100, "-wide")]
-    VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-flat"), (15, "-short"), (32, "-tall")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (60, "-narrow"), (100, "-wide")]  # noqa: RUF012 - declared so by Textual
+    VERTICAL_BREAKPOINTS = [(0, "-flat"), (15, "-short"), (32, "-tall")]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "focus_pane('search')", "Search", id="browse.search", tooltip="Back to the search box"),
         Binding("escape", "back", "Back", show=False, id="browse.back",
@@ -191,7 +191,7 @@ class BrowseScreen(Screen[None]):
         else:
             self._search.stop()
             rows = range(len(session.catalog.rows))
-            self._list(Found("", rows, len(rows), False, True))
+            self._list(Found("", rows, len(rows), False, False, True))
 
     def _list(self, found: Found) -> None:
         session = self._session

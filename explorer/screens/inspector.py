@@ -56,7 +56,7 @@ class InspectorScreen(Screen[int]):
     """
 
     HELP: ClassVar[str] = "inspector"
-    VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-short"), (27, "-tall")]
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (27, "-tall")]  # noqa: RUF012 - declared so by Textual
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("n,right", "step(1)", "Next", key_display="n", id="inspector.next", tooltip="The next event"),
         Binding("p,left", "step(-1)", "Previous", key_display="p", id="inspector.previous",

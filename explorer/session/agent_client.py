@@ -7,7 +7,7 @@ import contextlib
 import dataclasses
 import itertools
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -92,21 +92,6 @@ Observer = Callable[[str, protocol.Message, bytes], None]
 """Sees all that is said: who says it (``agent``, ``explorer``), the message, its blob."""
 
 
-def _fact_request(number: int, name: str) -> protocol.Message:
-    # Uncompressed: over a pipe or a virtio port compressing takes longer than sending.
-    return {"op": "fact", "id": number, "name": name, "compress": False}
-
-
-def ask(names: Sequence[str]) -> tuple[bytes, dict[str, int]]:
-    """Requests for facts that can be sent before there is an event loop to read the answers.
-
-    Returns:
-        The bytes to send, and what to tell ``AgentClient`` that was asked.
-    """
-    asked = {name: number for number, name in enumerate(names, start=1)}
-    return b"".join(protocol.encode(_fact_request(number, name)) for name, number in asked.items()), asked
-
-
 class AgentClient:
     """A conversation with one agent.
 
@@ -115,7 +100,7 @@ class AgentClient:
         writer: Bytes to it.
         listener: Called with each ``batch`` and ``problem``, and with ``{"op": "lost", "message"}`` when the stream
             ends before ``close``.
-        asked: Facts that were asked for on this stream before (``ask``), by name, with the numbers of their requests.
+        asked: Facts that were asked for on this stream before by name, with the numbers of their requests.
 
     Attributes:
         observer: Sees every message from now on; None: nobody does.
@@ -147,7 +132,7 @@ class AgentClient:
 
     def asked_early(self) -> list[protocol.Message]:
         """The requests that were sent before there was a client, and whose answers nobody has taken yet."""
-        return [_fact_request(number, name) for name, number in self._asked.items()]
+        return [protocol.fact_request(number, name) for name, number in self._asked.items()]
 
     async def hello(self) -> Hello:
         """The agent's first message.
@@ -193,7 +178,7 @@ class AgentClient:
         number = self._asked.pop(name, None)
         if number is None:
             number = next(self._numbers)
-            await self._ask(_fact_request(number, name))
+            await self._ask(protocol.fact_request(number, name))
         if beginning is not None:
             if chunks := self._chunks.get(number):
                 beginning(chunks[0])
@@ -276,6 +261,7 @@ class AgentClient:
         for answer in self._answers.values():
             if not answer.done():
                 answer.set_exception(self._lost)
+                answer.exception()  # seen: nobody may be waiting for what was asked for ahead
         if not self._closing:
             self._listener({"op": "lost", "message": self._lost.message})
 

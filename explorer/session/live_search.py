@@ -20,6 +20,7 @@ class Found:
         query: What was asked.
         rows: Positions in ``Catalog.rows``, best first, at most ``LIMIT``.
         total: How many match.
+        at_least: Whether ``total`` is only a lower bound.
         approximate: Whether typos had to be tolerated.
         complete: Whether the search index was there; without it only plain occurrences are found.
     """
@@ -27,6 +28,7 @@ class Found:
     query: str
     rows: Sequence[int]
     total: int
+    at_least: bool
     approximate: bool
     complete: bool
 
@@ -68,10 +70,10 @@ class LiveSearch:
         index, catalog = session.search, session.catalog
         if index is not None:
             result = index.search(query, LIMIT, lambda: self._generation != generation)
-            return Found(query, result.rows, result.total, result.approximate, True)
+            return Found(query, result.rows, result.total, not result.exhaustive, result.approximate, True)
         if catalog is None:
-            return Found(query, (), 0, False, False)
+            return Found(query, (), 0, False, False, False)
         plain = query.strip().lower()
         rows = [row for row, name in enumerate(catalog.names) if plain in name]
         rows.sort(key=lambda row: (not catalog.names[row].startswith(plain), len(catalog.names[row])))
-        return Found(query, rows[:LIMIT], len(rows), False, False)
+        return Found(query, rows[:LIMIT], len(rows), False, False, False)

@@ -28,8 +28,8 @@ class Stage(enum.Enum):
 
     FIRST_NAMES = "first names"
     NAMES = "names"
-    LISTS = "lists"
     PROTOTYPES = "prototypes"
+    LISTS = "lists"
     SEARCH = "search"
 
 
@@ -74,7 +74,7 @@ async def load(
     loading.catalog = catalog
     loading.done |= {Stage.FIRST_NAMES, Stage.NAMES}
     yield Stage.NAMES
-    steps = {Stage.LISTS: _load_lists, Stage.PROTOTYPES: _load_prototypes}
+    steps = {Stage.PROTOTYPES: _load_prototypes, Stage.LISTS: _load_lists}
     for stage, step in steps.items():
         if stage in wanted:
             await step(client, catalog, loading)

@@ -44,6 +44,7 @@ class Recorder(Target):
         self._path = path
         self._file: lzma.LZMAFile | None = None
         self.title = inner.title
+        self.summary = inner.summary
 
     async def connect(self, listener: Listener, progress: Progress) -> AgentClient:
         """Connect the inner target and begin to write."""
@@ -169,6 +170,7 @@ class ReplayTarget(Target):
 
     def __init__(self, path: Path, pace: float = 1.0) -> None:
         self.title = f"recording {path.name}"
+        self.summary = "a session on another kernel, played back"
         self._path = path
         self._pace = pace
         self._player: asyncio.Task[None] | None = None

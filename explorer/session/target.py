@@ -5,36 +5,22 @@ from __future__ import annotations
 import abc
 import asyncio
 import contextlib
-import fcntl
-import os
-import pathlib
 import subprocess
-import sys
 from collections.abc import Callable
 
 from explorer.errors import AgentError, TargetLostError
-from explorer.session.agent_client import AgentClient, Listener, ask
+from explorer.session.agent_client import AgentClient, Listener
+from explorer.session.local_agent import ASKED_AHEAD, LocalAgent, agent_command
 from symbols.errors import Category
 
 Progress = Callable[[str], None]
 
-AGENT = pathlib.Path(__file__).resolve().parents[1] / "agent" / "__main__.py"
 AGENT_PORT = "kexplore.agent"
 STREAM_LIMIT = 4 << 20
 """Bytes that asyncio buffers from the agent before it stops reading."""
 
-PIPE_SIZE = 1 << 20
-"""Bytes that the agent may write before anybody reads: the largest that needs no privilege (fs.pipe-max-size)."""
 FAREWELL_TIMEOUT = 15.0
 """Seconds that the agent is given to disarm and end."""
-
-# What sudo may hand to the agent: enough to run, nothing that steers Python or the loader.
-_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "TERM")
-
-
-def agent_command() -> list[str]:
-    """How to start an agent with this interpreter: isolated from environment, site-packages and user files."""
-    return [sys.executable, "-I", "-S", "-B", str(AGENT)]
 
 
 class Target(abc.ABC):
@@ -83,43 +69,30 @@ class LocalTarget(Target):
             self.title = "this machine, by sudo"
             self.summary = "its kernel, with root's rights for the agent alone"
         self.needs_terminal = sudo
-        self._process: subprocess.Popen[bytes] | None = None
-        self._asked: dict[str, int] = {}
+        self._agent: LocalAgent | None = None
 
-    def start(self) -> None:
-        """Start the agent and ask for the list of names, without waiting for either; ``connect`` does it otherwise.
+    def start(self, ahead: tuple[str, ...] = ASKED_AHEAD) -> None:
+        """Start the agent without waiting for it; ``connect`` does it otherwise.
 
-        Called before the heavy imports: the kernel needs some 60 ms to write its list, and the other core has time.
+        Args:
+            ahead: The facts to ask it for at once.
 
         Raises:
             AgentError: It cannot be started.
         """
-        command = agent_command()
-        if self._sudo:
-            command = ["sudo", "--", *command]
-        environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
-        try:
-            # A session of its own, so that the terminal's signals do not reach it; sudo needs the terminal to ask.
-            self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, bufsize=0,
-                start_new_session=not self._sudo,
-            )  # fmt: skip
-        except OSError as error:
-            raise AgentError(f"cannot start {command[0]}: {error.strerror}") from None
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        fcntl.fcntl(self._process.stdout, fcntl.F_SETPIPE_SZ, PIPE_SIZE)
-        requests, self._asked = ask(["kallsyms"])
-        with contextlib.suppress(BrokenPipeError):  # its stream has ended then, and the client says so
-            self._process.stdin.write(requests)
+        self._agent = LocalAgent(sudo=self._sudo, ahead=ahead)
+
+    def adopt(self, agent: LocalAgent) -> None:
+        """Take an agent that was started before this module was imported."""
+        self._agent = agent
 
     async def connect(self, listener: Listener, progress: Progress) -> AgentClient:
-        """Reach the agent that ``start`` started, or start one now."""
-        if self._process is None:
+        """Reach the agent that was started, or start one now."""
+        if self._agent is None:
             self.start()
-        assert self._process is not None
-        reader, writer = await _streams(self._process)
-        client = AgentClient(reader, writer, listener, self._asked)
+        assert self._agent is not None
+        reader, writer = await _streams(self._agent.process)
+        client = AgentClient(reader, writer, listener, self._agent.asked)
         if self._sudo:
             try:
                 await client.hello()
@@ -131,9 +104,9 @@ class LocalTarget(Target):
 
     async def close(self) -> None:
         """Wait for the agent's end; it ends with its pipe."""
-        if self._process is None:
+        if self._agent is None:
             return
-        process, self._process = self._process, None
+        process, self._agent = self._agent.process, None
         try:
             await asyncio.to_thread(process.wait, FAREWELL_TIMEOUT)
         except subprocess.TimeoutExpired:

@@ -35,6 +35,7 @@ class SearchBox(Input):
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id, placeholder="type a few letters of a function", compact=True, select_on_focus=False)
+        self.cursor_blink = False  # over a thin line, a program that nobody touches should send nothing
 
     def check_consume_key(self, key: str, character: str | None) -> bool:
         """Whether a key is text here, so that what it is bound to elsewhere cannot be promised."""

@@ -16,8 +16,8 @@ from explorer.widgets.palette import BRIGHT, ERROR, FAINT, GOOD, KEY, MUTED, TEX
 
 _LOADING = {
     Stage.NAMES: "loading names…",
-    Stage.LISTS: "loading lists…",
     Stage.PROTOTYPES: "loading prototypes…",
+    Stage.LISTS: "loading lists…",
     Stage.SEARCH: "indexing names…",
 }
 

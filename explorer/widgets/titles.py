@@ -16,7 +16,8 @@ def functions_title(found: Found | None) -> str:
     if found is None:
         return "1 search  2 functions"
     shown = f"{count(len(found.rows))} of " if len(found.rows) < found.total else ""
-    return f"1 search  2 functions · {shown}{count(found.total)}{' ≈' if found.approximate else ''}"
+    number = count(found.total) + ("+" if found.at_least else "")
+    return f"1 search  2 functions · {shown}{number}{' ≈' if found.approximate else ''}"
 
 
 def probes_title(session: Session | None) -> str:

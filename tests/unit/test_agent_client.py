@@ -12,7 +12,7 @@ import pytest
 
 from explorer.agent import protocol
 from explorer.errors import AgentError, TargetLostError
-from explorer.session.agent_client import AgentClient, ask
+from explorer.session.agent_client import AgentClient
 from symbols.errors import Category
 
 HELLO: dict[str, Any] = {
@@ -114,8 +114,8 @@ async def test_a_fact_is_put_together_from_its_chunks(pair: Pair, encoding: str)
 
 async def test_a_fact_asked_for_before_there_was_a_loop_is_not_asked_for_twice() -> None:
     ours, theirs = socket.socketpair()
-    requests, asked = ask(["kallsyms"])
-    ours.send(requests)
+    asked = {"kallsyms": 1}
+    ours.send(protocol.encode(protocol.fact_request(1, "kallsyms")))
     peer = Peer(*await asyncio.open_connection(sock=theirs))
     number = (await peer.next())["id"]
     peer.send(HELLO)

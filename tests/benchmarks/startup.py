@@ -1,0 +1,114 @@
+"""From exec to the first rows, to prototypes, to the answer of a key, and what it all weighs, on this machine's kernel.
+
+Prints the least and the median of several runs of the real program in a pseudo terminal of 120x40, beside what cannot
+be avoided: an interpreter that imports Textual, and the kernel writing its list of symbols.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import select
+import statistics
+import struct
+import subprocess
+import sys
+import termios
+import time
+from pathlib import Path
+
+RUNS = 7
+QUERY = "opnat2"
+PATIENCE = 30.0
+
+
+class Program:
+    """The program in a pseudo terminal, its output so far, and when each word first appeared."""
+
+    def __init__(self) -> None:
+        parent, child = pty.openpty()
+        fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
+        environment = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor"}
+        self.started = time.perf_counter()
+        self.process = subprocess.Popen(
+            [str(Path(sys.executable).with_name("kexplore"))], stdin=child, stderr=child, stdout=child, env=environment,
+            start_new_session=True,
+        )  # fmt: skip
+        os.close(child)
+        self._terminal = parent
+        self.output = bytearray()
+
+    def read(self, patience: float) -> bool:
+        """Take what is there; False when nothing came in time."""
+        if not select.select([self._terminal], [], [], patience)[0]:
+            return False
+        self.output += os.read(self._terminal, 1 << 16)
+        return True
+
+    def until(self, *words: bytes) -> float:
+        """Seconds from exec until one of the words is on the screen."""
+        while not any(word in self.output for word in words):
+            if not self.read(PATIENCE):
+                raise TimeoutError(f"{words} never appeared")
+        return time.perf_counter() - self.started
+
+    def answer(self, key: str) -> float:
+        """Seconds from a key until the last byte of what it changed."""
+        del self.output[:]
+        start = end = time.perf_counter()
+        os.write(self._terminal, key.encode())
+        while self.read(0.15):
+            end = time.perf_counter()
+        return end - start
+
+    def memory(self) -> float:
+        """Resident memory of the explorer in MB."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(status.split("VmRSS:")[1].split()[0]) / 1024
+
+    def quit(self) -> None:
+        """End it as a user would."""
+        os.write(self._terminal, b"\x03")
+        self.process.wait(PATIENCE)
+        os.close(self._terminal)
+
+
+def seconds(*command: str) -> float:
+    start = time.perf_counter()
+    subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+    return time.perf_counter() - start
+
+
+def row(what: str, values: list[float], unit: str = "ms", scale: float = 1000) -> None:
+    print(f"{what:<52}{min(values) * scale:8.0f}{statistics.median(values) * scale:8.0f} {unit}")
+
+
+def main() -> None:
+    """Measure and print."""
+    rows, prototypes, keys, weights = [], [], [], []
+    for _ in range(RUNS):
+        program = Program()
+        rows.append(program.until(b"srso_", b"_text", b"startup_64", b"entry_SYSCALL"))
+        prototypes.append(program.until(b"BTF"))
+        while program.read(0.5):  # the search index is the last thing that loads
+            pass
+        keys += [program.answer(letter) for letter in QUERY]
+        weights.append(program.memory())
+        program.quit()
+    python, kexplore = sys.executable, str(Path(sys.executable).with_name("kexplore"))
+    print(f"{'':52}{'least':>8}{'median':>8}")
+    row("rows on the screen after exec", rows)
+    row("a prototype on the screen after exec", prototypes)
+    row("a key's last byte on the screen", keys)
+    row("kexplore --help", [seconds(kexplore, "--help") for _ in range(RUNS)])
+    row("resident memory of the explorer", weights, "MB", 1)
+    row(
+        "unavoidable: python -c 'import textual.app'",
+        [seconds(python, "-c", "import textual.app") for _ in range(RUNS)],
+    )
+    row("unavoidable: cat /proc/kallsyms", [seconds("cat", "/proc/kallsyms") for _ in range(RUNS)])
+
+
+if __name__ == "__main__":
+    main()
