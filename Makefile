@@ -12,7 +12,7 @@ PYTHON := $(VENV)/bin/python
 KEXPLORE := $(VENV)/bin/kexplore
 SOURCES := $(wildcard *.py) explorer symbols tests screenshots
 
-.PHONY: help run test check lab bench screenshots
+.PHONY: help run test check lab bench screenshots recording
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 14
@@ -45,10 +45,13 @@ lab: $(VENV)/.installed ## a shell on the throwaway kernel
 	@$(KEXPLORE) lab
 
 bench: $(VENV)/.development $(VENV)/.oracles ## the measurements of CONTRIBUTING.md
-	@for script in tests/benchmarks/*.py; do echo "== $$script"; $(PYTHON) $$script; done
+	@for script in tests/benchmarks/*.py; do echo "== $$script"; $(PYTHON) -m "tests.benchmarks.$$(basename $$script .py)"; done
 
-screenshots: $(VENV)/.development ## draw screenshots/ anew, from a session on the lab kernel
-	@$(PYTHON) screenshots/generate.py
+screenshots: $(VENV)/.development ## draw screenshots/ anew, from the recorded session
+	@$(PYTHON) -m screenshots.generate
+
+recording: $(VENV)/.development ## record that session anew, on the lab kernel
+	@$(PYTHON) -m screenshots.record
 
 # The program. compileall: an installation that never wrote its byte code would compile at every start.
 $(VENV)/.installed: pyproject.toml

@@ -1,6 +1,7 @@
-"""Makes the screenshots of the README: drives the program over the lab's kernel and saves what it shows as SVG.
+"""Makes the screenshots of the README: drives the program over a recorded session and saves what it shows as SVG.
 
-Run by ``make screenshots``. No picture is taken by hand, so that each shows what the program does now.
+Run by ``make screenshots``. No picture is taken by hand, so that each shows what the program does now. The session was
+recorded on the lab's kernel by ``record.py`` (``make recording``); only the refusal is this machine's own.
 """
 
 from __future__ import annotations
@@ -24,11 +25,13 @@ from explorer.screens.help import HelpScreen
 from explorer.screens.inspector import InspectorScreen
 from explorer.screens.targets import TargetsScreen
 from explorer.session.loading import Stage
+from explorer.session.recording import ReplayTarget
 from explorer.session.target import LabTarget, LocalTarget
 
 LARGE, SMALL = (120, 40), (80, 24)
-PATIENCE = 120.0
-"""Seconds; the lab's kernel may be emulated."""
+PATIENCE = 60.0
+"""Seconds; events come at the pace at which they were recorded."""
+RECORDING = pathlib.Path(__file__).with_name("session.kxr")
 FUNCTION = "do_sys_openat2"
 
 
@@ -72,9 +75,9 @@ class Photographer:
         print(path.name, file=sys.stderr)
 
 
-async def lab_pictures(folder: pathlib.Path) -> None:
-    """Search, events, inspector and help, on the lab's kernel at 120x40; then events at 80x24."""
-    app = KexploreApp(LabTarget())
+async def session_pictures(folder: pathlib.Path) -> None:
+    """Search, events, inspector and help at 120x40; then events at 80x24."""
+    app = KexploreApp(ReplayTarget(RECORDING))
     async with app.run_test(size=LARGE, notifications=True) as pilot:
         camera = Photographer(app, pilot, folder)
         await camera.loaded()
@@ -119,5 +122,5 @@ async def leave(camera: Photographer) -> None:
 
 if __name__ == "__main__":
     here = pathlib.Path(__file__).resolve().parent
-    asyncio.run(lab_pictures(here))
+    asyncio.run(session_pictures(here))
     asyncio.run(refusal_picture(here))
