@@ -23,6 +23,7 @@ from explorer.session.target import Progress, Target
 from symbols.errors import KexploreError
 
 FORMAT = 1
+_NO_COUNTERS = [0] * len(protocol.COUNTER_NAMES)
 LARGEST = 256 << 20
 """Bytes that a recording may unpack to."""
 
@@ -73,12 +74,11 @@ class Recorder(Target):
 
 @dataclasses.dataclass(slots=True)
 class _Take:
-    """What a recording holds of one armed probe."""
+    """What a recording holds of one armed probe; ``since`` is when it was armed, in seconds of the recording."""
 
     number: int
     answer: protocol.Message
     since: float
-    batches: list[tuple[float, protocol.Message]] = dataclasses.field(default_factory=list)
 
 
 @dataclasses.dataclass(slots=True)
@@ -88,12 +88,14 @@ class Recording:
     Attributes:
         hello: The agent's first message.
         facts: By name, the answers in order with their blobs; an error is one answer.
-        takes: By place and kind, what came of each armed probe.
+        takes: By place and kind, each armed probe.
+        batches: When each came, in seconds of the recording, and what it held.
     """
 
     hello: protocol.Message
     facts: dict[str, list[tuple[protocol.Message, bytes]]]
     takes: dict[str, _Take]
+    batches: list[tuple[float, protocol.Message]]
 
     @classmethod
     def read(cls, path: Path) -> Recording:
@@ -105,7 +107,7 @@ class Recording:
         hello: protocol.Message | None = None
         facts: dict[str, list[tuple[protocol.Message, bytes]]] = {}
         takes: dict[str, _Take] = {}
-        by_number: dict[int, _Take] = {}
+        batches: list[tuple[float, protocol.Message]] = []
         asked: dict[int, protocol.Message] = {}
         for moment, sender, message, blob in _entries(path):
             if sender == "explorer":
@@ -117,17 +119,14 @@ class Recording:
                 case "hello", _:
                     hello = message
                 case "batch", _:
-                    for key in message["counters"]:
-                        if (take := by_number.get(int(key))) is not None:
-                            take.batches.append((moment - take.since, message))
+                    batches.append((moment, message))
                 case "fact" | "error", {"op": "fact", "name": name}:
                     facts.setdefault(name, []).append((message, blob))
                 case "armed", {"op": "arm", "probe": probe}:
-                    take = _Take(message["probe"], message, moment)
-                    takes[_place(probe)] = by_number[take.number] = take
+                    takes[_place(probe)] = _Take(message["probe"], message, moment)
         if hello is None:
             raise RecordingError(f"{path} holds no session", "record it again")
-        return cls(hello, facts, takes)
+        return cls(hello, facts, takes, batches)
 
 
 def _entries(path: Path) -> Iterator[tuple[float, str, protocol.Message, bytes]]:
@@ -161,11 +160,11 @@ def _place(probe: dict[str, Any]) -> str:
 
 
 class ReplayTarget(Target):
-    """A recording played back: facts at once, events of a probe at their pace from the moment it is armed.
+    """A recording played back: facts at once, events at their pace from the moment that the first probe is armed.
 
     Args:
         path: The recording.
-        pace: Seconds of the recording per second; 0 plays all events of a probe at once.
+        pace: Seconds of the recording per second; 0 plays all events at once.
     """
 
     def __init__(self, path: Path, pace: float = 1.0) -> None:
@@ -206,8 +205,9 @@ class _Player:
         self._pace = pace
         self._reader = reader
         self._writer = writer
-        self._playing: dict[int, asyncio.Task[None]] = {}
+        self._playing: asyncio.Task[None] | None = None
         self._counters: dict[int, list[int]] = {}
+        """Of the probes that are armed, by number."""
 
     async def run(self) -> None:
         """Answer until the explorer goes."""
@@ -221,8 +221,8 @@ class _Player:
         except ConnectionError:
             pass  # the explorer went without a word: nothing to clean up here
         finally:
-            for task in self._playing.values():
-                task.cancel()
+            if self._playing is not None:
+                self._playing.cancel()
             self._writer.close()
 
     def _answer(self, message: protocol.Message) -> None:
@@ -237,9 +237,7 @@ class _Player:
             case {"op": "arm", "probe": probe}:
                 self._arm(number, probe)
             case {"op": "disarm", "probe": probe}:
-                if (task := self._playing.pop(probe, None)) is not None:
-                    task.cancel()
-                counters = self._counters.get(probe, [0] * len(protocol.COUNTER_NAMES))
+                counters = self._counters.pop(probe, _NO_COUNTERS)
                 self._send({"op": "disarmed", "id": number, "probe": probe, "counters": counters})
             case {"op": "quit"}:
                 self._send({"op": "bye", "id": number, "left": []})
@@ -257,18 +255,24 @@ class _Player:
             self._send(protocol.error(number, protocol.Code.KERNEL_CANNOT, words, f"it holds: {held}"))
             return
         self._send({**take.answer, "id": number})
-        self._playing[take.number] = asyncio.create_task(self._play(take))
+        self._counters[take.number] = _NO_COUNTERS
+        if self._playing is None or self._playing.done():
+            self._playing = asyncio.create_task(self._play(take.since))
 
-    async def _play(self, take: _Take) -> None:
-        before = 0.0
-        for moment, batch in take.batches:
+    async def _play(self, start: float) -> None:
+        """Play everything since a moment, as far as it is of probes that are armed by then: in one order, as it was."""
+        before = start
+        for moment, batch in self._recording.batches:
+            if moment < start:
+                continue
             if self._pace:
                 await asyncio.sleep((moment - before) / self._pace)
             before = moment
-            self._counters[take.number] = batch["counters"][str(take.number)]
-            rows = [row for row in batch["rows"] if row[0] == take.number]
-            counters = {str(take.number): self._counters[take.number]}
-            self._send({"op": "batch", "counters": counters, "lost": batch["lost"], "rows": rows})
+            counters = {key: value for key, value in batch["counters"].items() if int(key) in self._counters}
+            self._counters.update((int(key), value) for key, value in counters.items())
+            rows = [row for row in batch["rows"] if row[0] in self._counters]
+            if counters or rows:
+                self._send({"op": "batch", "counters": counters, "lost": batch["lost"], "rows": rows})
 
     def _send(self, message: protocol.Message, blob: bytes = b"") -> None:
         if not self._writer.is_closing():
