@@ -44,18 +44,20 @@ async def recorded(tmp_path: Path) -> Path:
 
 
 async def test_the_same_facts_probes_and_events_come_back(recorded: Path) -> None:
-    session = Session(ReplayTarget(recorded, pace=0))
+    session = Session(ReplayTarget(recorded, pace=0.05))  # so slow that both probes are armed before the first hit
     hello = await session.open()
     await session.load()
     assert hello.release == "6.12.0-test"
     assert session.catalog is not None
     assert "filename" in session.catalog.prototype(session.catalog.find("do_sys_openat2")[0]).text
     await session.arm(OPEN)
-    await until_event(session, 2)
-    assert [value.text for value in session.describe(session.journal[1])][1] == '"/etc/passwd"'
     await session.arm(ProbeSpec("do_sys_openat2", kind=ProbeKind.RETURN))
     await until_event(session, 3)
+    assert [value.text for value in session.describe(session.journal[1])][1] == '"/etc/passwd"'
     assert [value.text for value in session.describe(session.journal[3])] == ["-ENOENT"]
+    async with asyncio.timeout(10):
+        while session.probes[OPEN].counters.missed < 7:
+            await asyncio.sleep(0)
     probe = await session.disarm(OPEN)
     assert probe is not None
     assert (probe.counters.hits, probe.counters.missed) == (2, 7)
