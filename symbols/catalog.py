@@ -16,7 +16,7 @@ from symbols import prototypes
 from symbols.btf import Btf
 from symbols.errors import KexploreError, UnknownSymbolError
 from symbols.kallsyms import PSEUDO_MODULES, SymbolTable
-from symbols.naming import Part, part_of
+from symbols.naming import Part, is_plain, part_of
 from symbols.prototype import Prototype
 from symbols.symbol import FUNCTION_TYPES, Symbol
 from symbols.text_sections import find_sections
@@ -74,17 +74,17 @@ class Catalog:
         """Names with more than one row: all of their rows."""
         shown = array("I")
         by_name = self._by_name
-        for row, (name, letter) in enumerate(zip(table.names, table.types, strict=True)):
-            if name.startswith("__pfx_"):
-                continue  # half of all symbols; found by looking through the names when somebody asks for one
-            if name in by_name:
+        names, types = table.names, table.types
+        # __pfx_ is half of all symbols; found by looking through the names when somebody asks for one.
+        for row in [row for row, name in enumerate(names) if not name.startswith("__pfx_")]:
+            name = names[row]
+            if by_name.setdefault(name, row) != row:
                 others = self._more.setdefault(name, [by_name[name]])
                 fresh = all(table.module(other) != table.module(row) for other in others)
                 others.append(row)
-            else:
-                by_name[name] = row
-                fresh = True
-            if fresh and letter in FUNCTION_TYPES and part_of(name) in _SHOWN:
+                if not fresh:
+                    continue
+            if types[row] in FUNCTION_TYPES and (is_plain(name) or part_of(name) in _SHOWN):
                 shown.append(row)
         self.rows: Sequence[int] = shown
         self.names: list[str] = [table.names[row] for row in shown]

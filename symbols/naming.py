@@ -40,6 +40,11 @@ SECTION_MARKS = frozenset({
 """Names of include/asm-generic/vmlinux.lds.h and its kin."""
 
 
+def is_plain(name: str) -> bool:
+    """Whether nothing in the name asks for a closer look, so that it is a whole function; quick, for long lists."""
+    return name[:1] != "_" and "." not in name
+
+
 def part_of(name: str) -> Part:
     """What the name says."""
     if name[:1] == "_":

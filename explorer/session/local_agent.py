@@ -17,8 +17,9 @@ from explorer.errors import AgentError
 AGENT = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "agent", "__main__.py")
 ASKED_AHEAD = ("kallsyms", "btf:vmlinux")
 """The two large facts, in the order in which they are used."""
-PIPE_SIZE = 1 << 20
-"""Bytes that the agent may write before anybody reads: the largest that needs no privilege (fs.pipe-max-size)."""
+PIPE_SIZES = (16 << 20, 1 << 20)
+"""Bytes that the agent may write before anybody reads: all that was asked for ahead, or the most that needs no
+privilege (fs.pipe-max-size)."""
 
 # What sudo may hand to the agent: enough to run, nothing that steers Python or the loader.
 _ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "TERM")
@@ -55,7 +56,10 @@ class LocalAgent:
             raise AgentError(f"cannot start {command[0]}: {error.strerror}") from None
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        fcntl.fcntl(self.process.stdout, fcntl.F_SETPIPE_SZ, PIPE_SIZE)
+        for size in PIPE_SIZES:
+            with contextlib.suppress(OSError):  # over the limit, for a user or a system: the next, or as it is
+                fcntl.fcntl(self.process.stdout, fcntl.F_SETPIPE_SZ, size)
+                break
         self.asked = {name: number for number, name in enumerate(ahead, start=1)}
         with contextlib.suppress(BrokenPipeError):  # its stream has ended then, and the client says so
             for name, number in self.asked.items():
