@@ -109,12 +109,14 @@ class TracingLists:
         modules: /proc/modules, by name.
         notrace_allowed: Whether probes are taken where ftrace is kept out (CONFIG_KPROBE_EVENTS_ON_NOTRACE); None
             when that is not known.
+        no_probes: Why this kernel takes no probes at all; "" when it does, or when that is not known.
     """
 
     traceable: TraceableFunctions | KexploreError
     blacklist: Blacklist | KexploreError
     modules: Mapping[str, Module] | KexploreError
     notrace_allowed: bool | None = None
+    no_probes: str = ""
 
 
 def parse_traceable(data: bytes) -> TraceableFunctions:

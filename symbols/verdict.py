@@ -22,6 +22,8 @@ class VerdictKind(enum.Enum):
     NOT_FUNCTION = "not a function"
     INLINED = "inlined only"
     MODULE_NOT_LOADED = "module not loaded"
+    KERNEL_CANNOT = "kernel cannot"
+    """This kernel takes no probes at all."""
     UNKNOWN = "unknown"
     """The lists that would tell could not be read."""
 

@@ -38,7 +38,7 @@ class Evidence:
 
 def judge(evidence: Evidence) -> Verdict:
     """The verdict on a probe at the entry of a symbol."""
-    return _not_a_function(evidence) or _outside_text(evidence) or _listed(evidence)
+    return _not_a_function(evidence) or _outside_text(evidence) or _no_probes(evidence) or _listed(evidence)
 
 
 def _not_a_function(evidence: Evidence) -> Verdict | None:
@@ -66,6 +66,12 @@ def _outside_text(evidence: Evidence) -> Verdict | None:
     if sections.init is not None and symbol.address >= sections.init.start:
         return _no(VerdictKind.DISCARDED_INIT, "it ran while the kernel started; its memory has been freed since")
     return _no(VerdictKind.NOT_FUNCTION, "it lies outside the kernel's text, where kprobes are not taken")
+
+
+def _no_probes(evidence: Evidence) -> Verdict | None:
+    if evidence.lists is None or not evidence.lists.no_probes:
+        return None
+    return _no(VerdictKind.KERNEL_CANNOT, evidence.lists.no_probes)
 
 
 def _listed(evidence: Evidence) -> Verdict:

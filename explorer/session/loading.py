@@ -12,6 +12,7 @@ import enum
 from collections.abc import AsyncIterator, Callable
 from typing import TypeVar
 
+from explorer.agent.protocol import Code
 from explorer.errors import TargetLostError
 from explorer.session.agent_client import AgentClient, Hello
 from symbols import btf, kallsyms, kernel_config, tracing_lists
@@ -77,7 +78,7 @@ async def load(
     steps = {Stage.PROTOTYPES: _load_prototypes, Stage.LISTS: _load_lists}
     for stage, step in steps.items():
         if stage in wanted:
-            await step(client, catalog, loading)
+            await step(client, hello, catalog, loading)
             loading.done.add(stage)
             yield stage
     if Stage.SEARCH in wanted:
@@ -90,7 +91,7 @@ def _catalog(data: bytes, machine: str) -> Catalog:
     return Catalog(kallsyms.parse(data), machine)
 
 
-async def _load_lists(client: AgentClient, catalog: Catalog, loading: Loading) -> None:
+async def _load_lists(client: AgentClient, hello: Hello, catalog: Catalog, loading: Loading) -> None:
     """What ftrace reaches, what kprobes refuse, which modules there are: the grounds of verdicts."""
     config = await _fact(client, "config", loading, lambda data: kernel_config.option(data, _ON_NOTRACE))
     catalog.add_tracing_lists(
@@ -99,11 +100,12 @@ async def _load_lists(client: AgentClient, catalog: Catalog, loading: Loading) -
             blacklist=await _fact(client, "kprobe_blacklist", loading, tracing_lists.parse_blacklist),
             modules=await _fact(client, "modules", loading, tracing_lists.parse_modules),
             notrace_allowed=None if config is None or isinstance(config, KexploreError) else config == "y",
+            no_probes=hello.cause if hello.code == Code.KERNEL_CANNOT.value else "",
         )
     )
 
 
-async def _load_prototypes(client: AgentClient, catalog: Catalog, loading: Loading) -> None:
+async def _load_prototypes(client: AgentClient, hello: Hello, catalog: Catalog, loading: Loading) -> None:
     """BTF of the kernel, then of each module that has some."""
     flags = await _fact(client, "cpuinfo", loading, _cpu_flags)
     loading.cpu_flags = frozenset() if isinstance(flags, KexploreError) else flags

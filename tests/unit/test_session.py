@@ -14,6 +14,7 @@ from explorer.session.probe import ProbeState
 from explorer.session.probe_spec import ProbeKind, ProbeSpec
 from explorer.session.session import Change, Session
 from symbols.errors import Category, FactError, KexploreError, UnknownSymbolError
+from symbols.verdict import VerdictKind
 from tests.scripted_agent import AT_FDCWD, ScriptedAgent, ScriptedTarget, address
 
 OPEN = ProbeSpec("do_sys_openat2")
@@ -160,6 +161,9 @@ async def test_a_kernel_that_cannot_be_probed_says_so(agent: ScriptedAgent) -> N
     session = Session(ScriptedTarget(agent))
     await session.open()
     await session.load()
+    assert session.catalog is not None
+    verdict = session.catalog.verdict(session.catalog.find("vfs_read")[0])
+    assert (verdict.kind, verdict.cause) == (VerdictKind.KERNEL_CANNOT, "CONFIG_KPROBES is not set")
     with pytest.raises(KexploreError, match="CONFIG_KPROBES is not set"):
         await session.arm(OPEN)
     await session.close()
