@@ -45,6 +45,14 @@ def test_the_kernels_configuration_is_where_programs_look_for_it() -> None:
     assert "CONFIG_KPROBES=y" in Path(f"/boot/config-{platform.release()}").read_text()
 
 
+def test_tracing_the_scheduler_on_and_off_does_not_bring_it_down() -> None:
+    """Without the lab's own two hooks on it, an emulated 6.12 panicked within seconds of this."""
+    enable = Path("/sys/kernel/tracing/events/sched/sched_switch/enable")
+    for _ in range(100):
+        enable.write_text("1")
+        enable.write_text("0")
+
+
 def test_the_hosts_files_cannot_be_changed() -> None:
     here = Path(__file__)
     with pytest.raises(OSError, match="Read-only") as refused:
