@@ -45,7 +45,9 @@ lab: $(VENV)/.installed ## a shell on the throwaway kernel
 	@$(KEXPLORE) lab
 
 bench: $(VENV)/.development $(VENV)/.oracles ## the measurements of CONTRIBUTING.md
-	@for script in tests/benchmarks/*.py; do echo "== $$script"; $(PYTHON) -m "tests.benchmarks.$$(basename $$script .py)"; done
+	@echo '== start'; $(PYTHON) -m tests.benchmarks.startup
+	echo '== search'; $(PYTHON) -m tests.benchmarks.search
+	echo '== arming, on the lab kernel'; $(KEXPLORE) lab -- $(PYTHON) -m tests.benchmarks.arming
 
 screenshots: $(VENV)/.development ## draw screenshots/ anew, from the recorded session
 	@$(PYTHON) -m screenshots.generate
