@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import pwd
 import subprocess
 import sys
 from pathlib import Path
@@ -137,3 +138,20 @@ def test_a_closed_pipe_is_no_traceback() -> None:
     words = " ".join([*KEXPLORE, "search", "a", "--limit", "5000"])
     result = subprocess.run(f"{words} | head -1", shell=True, capture_output=True, text=True, cwd=ROOT, check=False)
     assert result.stderr == ""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give root up")
+def test_under_sudo_root_is_given_up_or_it_is_said_why_that_cannot_be() -> None:
+    nobody = pwd.getpwnam("nobody")
+    readable = all(_others_can_read(place) for place in map(Path, sys.path) if place.is_dir())
+    result = kexplore("search", "opnat2", "--limit", "1", SUDO_UID=str(nobody.pw_uid), SUDO_GID=str(nobody.pw_gid))
+    assert "Traceback" not in result.stderr
+    if readable:
+        assert result.stdout.split()[1] == "do_sys_openat2"
+    else:
+        assert result.returncode == 3
+        assert "nobody cannot read" in result.stderr
+
+
+def _others_can_read(place: Path) -> bool:
+    return all(parent.stat().st_mode & 0o001 for parent in (place, *place.parents))
