@@ -46,7 +46,7 @@ def test_the_kernels_configuration_is_where_programs_look_for_it() -> None:
 
 
 def test_tracing_the_scheduler_on_and_off_does_not_bring_it_down() -> None:
-    """Without the lab's own two hooks on it, an emulated 6.12 panicked within seconds of this."""
+    """Emulated with a thread for each processor, 6.12 panicked within seconds of this."""
     enable = Path("/sys/kernel/tracing/events/sched/sched_switch/enable")
     for _ in range(100):
         enable.write_text("1")
@@ -54,9 +54,8 @@ def test_tracing_the_scheduler_on_and_off_does_not_bring_it_down() -> None:
 
 
 def test_the_hosts_files_cannot_be_changed() -> None:
-    here = Path(__file__)
     with pytest.raises(OSError, match="Read-only") as refused:
-        here.with_name("written_in_the_lab").touch()
+        Path("/usr/written_in_the_lab").touch()  # not beside this file: that may lie below /tmp
     assert refused.value.errno == errno.EROFS
 
 

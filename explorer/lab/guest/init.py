@@ -94,20 +94,6 @@ def _show_own_boot(directory: str) -> None:
         _check(_libc.mount(directory.encode(), b"/boot", None, _MS_BIND, None), "/boot")
 
 
-def _hold_sched_switch() -> None:
-    """Keep two tracers on the scheduler's switch, so that nobody's coming and going patches its code.
-
-    Tracing a process and its children hooks that tracepoint. An emulated kernel can fall over its own breakpoint in
-    __schedule while it is patched ("Oops: int3", seen on 6.12); with two hooks in place a third changes no code.
-    """
-    for name in ("lab_1", "lab_2"):
-        event = f"/sys/kernel/tracing/instances/{name}/events/sched/sched_switch"
-        os.mkdir(f"/sys/kernel/tracing/instances/{name}")
-        for file, text in (("filter", "common_pid < 0"), ("enable", "1")):
-            with open(f"{event}/{file}", "w") as setting:
-                setting.write(text)
-
-
 def _loopback_up() -> None:
     inet, datagram = 2, 2
     descriptor = _check(_libc.socket(inet, datagram, 0), "socket")
@@ -159,7 +145,6 @@ def _prepare(configuration: dict[str, object]) -> None:
     boot = configuration["boot"]
     assert isinstance(boot, str)
     _show_own_boot(boot)
-    _hold_sched_switch()
     _loopback_up()
     with open("/proc/sys/kernel/hostname", "w") as file:
         file.write("kexplore-lab")
