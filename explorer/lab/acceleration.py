@@ -34,8 +34,8 @@ class Acceleration(enum.Enum):
         """The accelerator and the processor that goes with it."""
         if self is Acceleration.KVM:
             return ["-accel", "kvm", "-cpu", "host"]
-        # One thread for all processors: with one for each, QEMU 7.2 loses track of code that one processor patches while
-        # another runs it, as kprobes and ftrace do all the time: the guest panics, or a probe never fires on one of them.
+        # One thread for all processors: with one for each, QEMU 7.2 loses track of code that one processor patches
+        # while another runs it, as kprobes and ftrace do: the guest panics, or a probe never fires on one of them.
         # Without 5-level page tables: they cost an emulated guest time, and few machines have them.
         return ["-accel", "tcg,thread=single", "-cpu", "max,la57=off"]
 
