@@ -22,6 +22,8 @@ from symbols.search import SearchIndex
 
 _T = TypeVar("_T")
 _ON_NOTRACE = "KPROBE_EVENTS_ON_NOTRACE"
+_TYPES_FIRST = 0.3
+"""Seconds that the full list of names waits for the types, which are asked for right behind it."""
 
 
 class Stage(enum.Enum):
@@ -64,23 +66,48 @@ async def load(
     """
     beginning: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
     names = asyncio.create_task(client.fact("kallsyms", beginning=beginning.set_result))
-    if Stage.FIRST_NAMES in wanted:
-        await asyncio.wait([beginning, names], return_when=asyncio.FIRST_COMPLETED)
-        if beginning.done():
-            with contextlib.suppress(FactError):  # damage is told when the whole list is parsed
-                first = kallsyms.parse(beginning.result(), partial=True)
-                loading.catalog = Catalog(first, hello.machine)
-                yield Stage.FIRST_NAMES
-    catalog = await asyncio.to_thread(_catalog, await names, hello.machine)
-    loading.catalog = catalog
-    loading.done |= {Stage.FIRST_NAMES, Stage.NAMES}
-    yield Stage.NAMES
-    steps = {Stage.PROTOTYPES: _load_prototypes, Stage.LISTS: _load_lists}
-    for stage, step in steps.items():
-        if stage in wanted:
-            await step(client, hello, catalog, loading)
-            loading.done.add(stage)
-            yield stage
+    types = asyncio.create_task(_load_types(client, loading))
+    for task in (names, types):  # when one fails, nobody asks how the other ended
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+    if Stage.PROTOTYPES not in wanted:
+        types.cancel()
+    try:
+        first: Catalog | None = None
+        if Stage.FIRST_NAMES in wanted:
+            await asyncio.wait([beginning, names], return_when=asyncio.FIRST_COMPLETED)
+            if beginning.done():
+                with contextlib.suppress(FactError):  # damage is told when the whole list is parsed
+                    first = Catalog(kallsyms.parse(beginning.result(), partial=True), hello.machine)
+                    loading.catalog = first
+                    yield Stage.FIRST_NAMES
+        data = await names
+        if first is not None and Stage.PROTOTYPES in wanted:
+            # Types take a third of the time of names: when they are at hand, what is on the screen gets them first.
+            await asyncio.wait([types], timeout=_TYPES_FIRST)
+            if types.done():
+                first.add_btf(await types)
+                loading.done.add(Stage.PROTOTYPES)
+                yield Stage.PROTOTYPES
+        catalog = await asyncio.to_thread(_catalog, data, hello.machine)
+        del data
+        if Stage.PROTOTYPES in loading.done:
+            catalog.add_btf(await types)
+        loading.catalog = catalog
+        loading.done |= {Stage.FIRST_NAMES, Stage.NAMES}
+        yield Stage.NAMES
+        if Stage.PROTOTYPES in wanted:
+            base = await types
+            catalog.add_btf(base)
+            await _load_module_types(client, catalog, base, loading)
+            loading.done.add(Stage.PROTOTYPES)
+            yield Stage.PROTOTYPES
+    finally:
+        names.cancel()
+        types.cancel()
+    if Stage.LISTS in wanted:
+        await _load_lists(client, hello, catalog, loading)
+        loading.done.add(Stage.LISTS)
+        yield Stage.LISTS
     if Stage.SEARCH in wanted:
         loading.search = await asyncio.to_thread(lambda: SearchIndex(catalog.names))
         loading.done.add(Stage.SEARCH)
@@ -105,12 +132,18 @@ async def _load_lists(client: AgentClient, hello: Hello, catalog: Catalog, loadi
     )
 
 
-async def _load_prototypes(client: AgentClient, hello: Hello, catalog: Catalog, loading: Loading) -> None:
-    """BTF of the kernel, then of each module that has some."""
+async def _load_types(client: AgentClient, loading: Loading) -> btf.Btf | KexploreError:
+    """The kernel's BTF, and what tells how its addresses are laid out."""
+    base = await _fact(client, "btf:vmlinux", loading, btf.Btf)
     flags = await _fact(client, "cpuinfo", loading, _cpu_flags)
     loading.cpu_flags = frozenset() if isinstance(flags, KexploreError) else flags
-    base = await _fact(client, "btf:vmlinux", loading, btf.Btf)
-    catalog.add_btf(base)
+    return base
+
+
+async def _load_module_types(
+    client: AgentClient, catalog: Catalog, base: btf.Btf | KexploreError, loading: Loading
+) -> None:
+    """BTF of each module that has some."""
     if isinstance(base, KexploreError):
         return
     names = await _fact(client, "btf", loading, lambda data: data.decode("ascii", "replace").split())
