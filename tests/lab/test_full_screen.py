@@ -71,7 +71,7 @@ def send(number: signal.Signals) -> Callable[[Terminal], None]:
         (send(signal.SIGKILL), {-9}),
         pytest.param(
             hang_up, {0, 129, -1},
-            marks=pytest.mark.xfail(reason="OPEN BUG: on the lab kernel the program can outlive its terminal", strict=False),
+            marks=pytest.mark.xfail(reason="OPEN BUG: it can outlive its terminal there", strict=False),
         ),
     ],
     ids=["q", "SIGTERM", "kill -9", "closed terminal"],
