@@ -69,10 +69,7 @@ def send(number: signal.Signals) -> Callable[[Terminal], None]:
         (quit_by_key, {0}),
         (send(signal.SIGTERM), {0, 143}),
         (send(signal.SIGKILL), {-9}),
-        pytest.param(
-            hang_up, {0, 129, -1},
-            marks=pytest.mark.xfail(reason="OPEN BUG: it can outlive its terminal there", strict=False),
-        ),
+        (hang_up, {0}),
     ],
     ids=["q", "SIGTERM", "kill -9", "closed terminal"],
 )  # fmt: skip

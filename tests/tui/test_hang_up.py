@@ -9,6 +9,9 @@ import select
 import signal
 import sys
 import time
+from collections.abc import Callable
+
+import pytest
 
 PATIENCE = 20.0
 
@@ -35,8 +38,28 @@ def _wait(process: int) -> None:
         time.sleep(0.02)
 
 
-def test_program_and_agent_end_with_their_terminal() -> None:
-    process, terminal = pty.fork()
+def _controlled() -> tuple[int, int]:
+    """A child whose controlling terminal is a new one: it gets SIGHUP."""
+    return pty.fork()
+
+
+def _merely_attached() -> tuple[int, int]:
+    """A child that only reads and writes a new terminal: nobody tells it anything."""
+    terminal, end = pty.openpty()
+    process = os.fork()
+    if process == 0:
+        os.setsid()
+        for descriptor in range(3):
+            os.dup2(end, descriptor)
+        os.closerange(3, end + 1)
+    else:
+        os.close(end)
+    return process, terminal
+
+
+@pytest.mark.parametrize("start", [_controlled, _merely_attached])
+def test_program_and_agent_end_with_their_terminal(start: Callable[[], tuple[int, int]]) -> None:
+    process, terminal = start()
     if process == 0:
         environment = {**os.environ, "TERM": "xterm-256color"}
         os.execve(sys.executable, [sys.executable, "-m", "explorer.cli"], environment)
@@ -44,7 +67,7 @@ def test_program_and_agent_end_with_their_terminal() -> None:
         _read_until(terminal, b"exact, BTF")
         (agent,) = _children(process)
     finally:
-        os.close(terminal)  # the kernel hangs up: SIGHUP to the program, EIO to its writes
+        os.close(terminal)  # the kernel hangs up: nothing more to read, EIO to writes
         _wait(process)
     end = time.monotonic() + PATIENCE
     while pathlib.Path(f"/proc/{agent}").exists():
