@@ -187,9 +187,11 @@ class Catalog:
 
     def verdict(self, symbol: Symbol) -> Verdict:
         """Whether the entry of a symbol can be probed, how, and if not, why."""
-        padding = part_of(symbol.name) is Part.PADDING  # refused whatever else is known, and slow to look up by name
-        instances = 1 if padding else self.count(symbol)
-        return judge(Evidence(symbol, self._owner(symbol), instances, self._sections, self._lists))
+        part = part_of(symbol.name)
+        if part is Part.PADDING:  # refused whatever else is known, and slow to look up by name
+            return judge(Evidence(symbol, part, None, 1, self._sections, self._lists))
+        owner = None if part is Part.WHOLE else self._owner(symbol)
+        return judge(Evidence(symbol, part, owner, self.count(symbol), self._sections, self._lists))
 
     def verdict_on_name(self, name: str) -> Verdict:
         """Why there is no symbol of this name, as far as that can be told."""
@@ -233,11 +235,12 @@ class Catalog:
         return None if row is None or self._table.module(row) is not None else self._table.address(row)
 
     def _owner(self, symbol: Symbol) -> Symbol | None:
-        """The function that a dotted name belongs to."""
+        """The function that the kernel looks up for a dotted name: the first of the name before the dot."""
         if symbol.base_name == symbol.name:
             return None
-        candidates = [other for other in self.find(symbol.base_name) if other.module == symbol.module]
-        return candidates[0] if len(candidates) == 1 else None
+        rows = (row for row in self._rows_of(symbol.base_name) if self._table.module(row) not in PSEUDO_MODULES)
+        first = next(rows, None)
+        return None if first is None else self._table.symbol(first)
 
     def _rows_of(self, name: str) -> Sequence[int]:
         if name.startswith("__pfx_"):

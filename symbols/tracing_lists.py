@@ -1,13 +1,15 @@
 """The kernel's own lists of what can be traced, what must not be probed, and which modules are loaded.
 
-They are available_filter_functions and enabled_functions of tracefs, kprobes/blacklist of debugfs and /proc/modules.
+They are available_filter_functions (since 6.5 with addresses, too) and enabled_functions of tracefs, kprobes/blacklist
+of debugfs and /proc/modules.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import re
-from bisect import bisect_right
+from array import array
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import accumulate
@@ -16,6 +18,7 @@ from symbols.errors import FactError, KexploreError
 from symbols.list_text import damaged, decode
 
 _FUNCTION = re.compile(r"(\S+)(?: \[(\S+)\])?")
+_ADDRESS = re.compile(r"[0-9a-f]{1,16}")
 _ENABLED = re.compile(r"(\S+)(?: \[(\S+)\])? \((-?\d+)\)((?: [A-Z ])*)\s*(?:\s(?:tramp|ops|subops):.*)?")
 _RANGE = re.compile(r"0x([0-9a-f]{1,16})-0x([0-9a-f]{1,16})\t(\S+)(?: \[(\S+)\])?")
 _MODULE = re.compile(r"(\S+) (\d+) (\d+|-) (\S+) (\S+) 0x([0-9a-f]{1,16})(?: \(\S*\))?")
@@ -23,11 +26,17 @@ _INVALID = "__ftrace_invalid_address__"
 
 
 class TraceableFunctions:
-    """What ftrace can trace: available_filter_functions. The same name may be listed several times."""
+    """What ftrace can trace: available_filter_functions. The same name may be listed several times.
 
-    def __init__(self, lines: Counter[str]) -> None:
+    Attributes:
+        sites: The addresses of the call sites in ascending order, those of functions that the linker dropped included;
+            None where the kernel gives names only.
+    """
+
+    def __init__(self, lines: Counter[str], sites: array[int] | None = None) -> None:
         """``lines`` counts the entries as the kernel writes them: ``name`` or ``name [module]``."""
         self._lines = lines
+        self.sites = sites
 
     def __len__(self) -> int:
         return self._lines.total()
@@ -35,6 +44,12 @@ class TraceableFunctions:
     def count(self, name: str, module: str | None) -> int:
         """How many functions of this name and module are listed."""
         return self._lines.get(name if module is None else f"{name} [{module}]", 0)
+
+    def site_in(self, start: int, end: int) -> int | None:
+        """The first call site from ``start`` up to, but not including, ``end``; only where ``sites`` are known."""
+        assert self.sites is not None
+        place = bisect_left(self.sites, start)
+        return self.sites[place] if place < len(self.sites) and self.sites[place] < end else None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -110,6 +125,7 @@ class TracingLists:
         notrace_allowed: Whether probes are taken where ftrace is kept out (CONFIG_KPROBE_EVENTS_ON_NOTRACE); None
             when that is not known.
         no_probes: Why this kernel takes no probes at all; "" when it does, or when that is not known.
+        no_jumps: Why it does not turn breakpoints into jumps; "" when it does.
     """
 
     traceable: TraceableFunctions | KexploreError
@@ -117,6 +133,7 @@ class TracingLists:
     modules: Mapping[str, Module] | KexploreError
     notrace_allowed: bool | None = None
     no_probes: str = ""
+    no_jumps: str = "whether this kernel turns breakpoints into jumps is not known"
 
 
 def parse_traceable(data: bytes) -> TraceableFunctions:
@@ -126,14 +143,36 @@ def parse_traceable(data: bytes) -> TraceableFunctions:
         FactError: A line is not one of that list.
     """
     text = decode(data, "available_filter_functions")
-    lines = Counter(text.split("\n"))
+    return TraceableFunctions(_traceable_lines(text.split("\n"), "available_filter_functions"))
+
+
+def parse_traceable_addresses(data: bytes) -> TraceableFunctions:
+    """Read available_filter_functions_addrs (since 6.5): the same list with the address of each call site.
+
+    Raises:
+        FactError: A line is not one of that list.
+    """
+    what = "available_filter_functions_addrs"
+    digits, names = [], []
+    for number, line in enumerate(decode(data, what).splitlines(), 1):
+        address, _, name = line.partition(" ")
+        if not _ADDRESS.fullmatch(address):
+            raise damaged(what, number, line)
+        digits.append(address)
+        names.append(name)
+    sites = array("Q", sorted(int(address, 16) for address in digits))
+    return TraceableFunctions(_traceable_lines(names, what), sites if any(sites) else None)
+
+
+def _traceable_lines(listed: list[str], what: str) -> Counter[str]:
+    lines = Counter(listed)
     lines.pop("", None)
     for line in lines:
         if " " in line and _FUNCTION.fullmatch(line) is None:
-            raise FactError(f"available_filter_functions has a line that names no function: {line[:60]!r}")
+            raise FactError(f"{what} has a line that names no function: {line[:60]!r}")
     for line in [line for line in lines if line.startswith(_INVALID)]:
         del lines[line]  # a function that the linker dropped in favour of another
-    return TraceableFunctions(lines)
+    return lines
 
 
 def parse_enabled(data: bytes) -> list[EnabledFunction]:

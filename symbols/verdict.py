@@ -36,6 +36,20 @@ class Mechanism(enum.Enum):
     INT3 = "int3"
 
 
+class Cost(enum.Enum):
+    """What a hit costs the machine, as far as the mechanism alone tells; an order, not a figure."""
+
+    CHEAPEST = "cheapest"
+    """A call that the compiler left room for."""
+    CHEAP = "cheap"
+    """A jump to a copy of the instructions."""
+    DEAR = "dear"
+    """An exception each time, several times the price of the others."""
+
+
+_COSTS = {Mechanism.FTRACE: Cost.CHEAPEST, Mechanism.JUMP: Cost.CHEAP, Mechanism.INT3: Cost.DEAR}
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Verdict:
     """The answer and its reason.
@@ -55,11 +69,17 @@ class Verdict:
         """Whether the kernel is expected to accept a probe at the entry (UNKNOWN counts: nobody can say no)."""
         return self.kind in _ARMABLE
 
+    @property
+    def cost(self) -> Cost | None:
+        """The cost class of a hit; None where the mechanism is not known."""
+        return _COSTS[self.mechanism] if self.mechanism else None
+
     def to_json(self) -> dict[str, Any]:
         """The ``verdict`` member of ``show --json``."""
         return {
             "kind": self.kind.value,
             "mechanism": self.mechanism.value if self.mechanism else None,
+            "cost": self.cost.value if self.cost else None,
             "cause": self.cause,
         }
 

@@ -8,11 +8,14 @@ modules                     the loaded modules
 btf:NAME                    type information of ``vmlinux`` or of a module
 btf                         the names that ``btf:NAME`` takes, one a line
 available_filter_functions  what ftrace can trace
+traceable_addresses         the same with the addresses of the call sites, since 6.5
 enabled_functions           what is traced by ftrace at this moment, by whomever
 kprobe_blacklist            what kprobes refuse
+kprobes_optimization        whether breakpoints become jumps: 1 or 0
 kprobes                     every armed kprobe, by whomever
 dynamic_events              every dynamic event defined, by whomever
 tracing_readme              the tracing syntax of this kernel
+syscall_formats             the arguments of every system call, as the tracepoints at their entries have them
 config                      the options that the kernel was built with, as text
 lockdown                    the lockdown mode
 notes                       ELF notes of the kernel, its build id among them
@@ -41,8 +44,10 @@ _PATHS: Dict[str, Tuple[List[str], str]] = {
     "kallsyms": (["proc/kallsyms"], "the kernel needs CONFIG_KALLSYMS"),
     "modules": (["proc/modules"], "the kernel needs CONFIG_MODULES"),
     "available_filter_functions": (["TRACEFS/available_filter_functions"], "the kernel needs CONFIG_DYNAMIC_FTRACE"),
+    "traceable_addresses": (["TRACEFS/available_filter_functions_addrs"], "the kernel needs to be 6.5 or newer"),
     "enabled_functions": (["TRACEFS/enabled_functions"], "the kernel needs CONFIG_DYNAMIC_FTRACE"),
     "kprobe_blacklist": (["sys/kernel/debug/kprobes/blacklist"], _DEBUGFS_HINT),
+    "kprobes_optimization": (["proc/sys/debug/kprobes-optimization"], "the kernel needs CONFIG_OPTPROBES"),
     "kprobes": (["sys/kernel/debug/kprobes/list"], _DEBUGFS_HINT),
     "dynamic_events": (["TRACEFS/dynamic_events", "TRACEFS/kprobe_events"], "the kernel needs CONFIG_KPROBE_EVENTS"),
     "tracing_readme": (["TRACEFS/README"], "the kernel needs CONFIG_TRACING"),
@@ -86,6 +91,8 @@ class Facts:
     def _open(self, name: str) -> BinaryIO:
         if name == "config":
             return self._open_config()
+        if name == "syscall_formats":
+            return self._open_syscall_formats()
         if name == "btf":
             return io.BytesIO("".join(f"{entry}\n" for entry in self._btf_names()).encode())
         if name.startswith("btf:"):
@@ -126,6 +133,25 @@ class Facts:
             "config", [f"boot/config-{release}", f"lib/modules/{release}/config"],
             f"the kernel needs CONFIG_IKCONFIG_PROC, or its package a /boot/config-{release}",
         )  # fmt: skip
+
+    def _open_syscall_formats(self) -> BinaryIO:
+        tracefs = tracefs_place.find(self._root)
+        if tracefs is None:
+            raise tracefs_place.absent(self._root)
+        events = os.path.join(tracefs, "events/syscalls")
+        try:
+            entries = sorted(name for name in os.listdir(events) if name.startswith("sys_enter_"))
+        except FileNotFoundError:
+            raise RequestError(
+                Code.NO_SUCH_FACT,
+                "this kernel does not offer syscall_formats",
+                "the kernel needs CONFIG_FTRACE_SYSCALLS",
+            ) from None
+        texts = []
+        for entry in entries:
+            with open(os.path.join(events, entry, "format"), "rb") as source:
+                texts.append(source.read())
+        return io.BytesIO(b"".join(texts))
 
     def _btf_names(self) -> List[str]:
         try:

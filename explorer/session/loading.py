@@ -123,13 +123,31 @@ async def _load_lists(client: AgentClient, hello: Hello, catalog: Catalog, loadi
     config = await _fact(client, "config", loading, lambda data: kernel_config.option(data, _ON_NOTRACE))
     catalog.add_tracing_lists(
         tracing_lists.TracingLists(
-            traceable=await _fact(client, "available_filter_functions", loading, tracing_lists.parse_traceable),
+            traceable=await _load_traceable(client, loading),
             blacklist=await _fact(client, "kprobe_blacklist", loading, tracing_lists.parse_blacklist),
             modules=await _fact(client, "modules", loading, tracing_lists.parse_modules),
             notrace_allowed=None if config is None or isinstance(config, KexploreError) else config == "y",
+            no_jumps=await _why_no_jumps(client, loading),
             no_probes=hello.cause if hello.code == Code.KERNEL_CANNOT.value else "",
         )
     )
+
+
+async def _load_traceable(client: AgentClient, loading: Loading) -> tracing_lists.TraceableFunctions | KexploreError:
+    """With addresses where the kernel has them: names alone do not tell which of several of one name is meant."""
+    with_addresses = await _fact(client, "traceable_addresses", loading, tracing_lists.parse_traceable_addresses)
+    if not isinstance(with_addresses, KexploreError):
+        return with_addresses
+    del loading.failures["traceable_addresses"]  # nothing that a person misses: older kernels do not have it
+    return await _fact(client, "available_filter_functions", loading, tracing_lists.parse_traceable)
+
+
+async def _why_no_jumps(client: AgentClient, loading: Loading) -> str:
+    switch = await _fact(client, "kprobes_optimization", loading, bytes.strip)
+    if isinstance(switch, KexploreError):
+        del loading.failures["kprobes_optimization"]  # it is the answer
+        return "this kernel turns none into a jump"
+    return "" if switch == b"1" else "turning them into jumps is switched off (debug.kprobes-optimization)"
 
 
 async def _load_types(client: AgentClient, loading: Loading) -> btf.Btf | KexploreError:

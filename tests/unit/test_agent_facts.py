@@ -50,6 +50,16 @@ def test_tracing_facts_come_from_wherever_tracefs_is_mounted(tmp_path: Path) -> 
     assert whole(tmp_path, "dynamic_events") == b"p:g/e f\n"
 
 
+def test_the_formats_of_all_system_calls_are_one_fact(tmp_path: Path) -> None:
+    assert refusal(tmp_path, "syscall_formats").code is not Code.FAILED, "tracefs is not mounted"
+    put(tmp_path, "sys/kernel/tracing/README", "")
+    put(tmp_path, "sys/kernel/tracing/kprobe_events", "")
+    assert "CONFIG_FTRACE_SYSCALLS" in refusal(tmp_path, "syscall_formats").hint
+    for name in ("sys_enter_openat", "sys_enter_close", "sys_exit_close"):
+        put(tmp_path, f"sys/kernel/tracing/events/syscalls/{name}/format", f"name: {name}\n")
+    assert whole(tmp_path, "syscall_formats") == b"name: sys_enter_close\nname: sys_enter_openat\n"
+
+
 def test_the_build_options_are_text_wherever_they_are(tmp_path: Path) -> None:
     put(tmp_path, f"boot/config-{os.uname().release}", "CONFIG_KPROBES=y\n")
     assert whole(tmp_path, "config") == b"CONFIG_KPROBES=y\n"

@@ -18,6 +18,7 @@ from symbols.tracing_lists import (
     parse_enabled,
     parse_modules,
     parse_traceable,
+    parse_traceable_addresses,
 )
 
 TRACEABLE = b"""\
@@ -27,6 +28,12 @@ type_show
 type_show
 type_show [ext4]
 ext4_file_open [ext4]
+"""
+TRACEABLE_ADDRESSES = b"""\
+ffffffff81000104 __ftrace_invalid_address___64
+ffffffff81000304 type_show
+ffffffff81000204 type_show
+ffffffffc0a00004 ext4_file_open [ext4]
 """
 ENABLED = b"""\
 vfs_read (1)            \ttramp: 0xffffffffc0203000 (kprobe_ftrace_handler+0x0/0x1c0) ->ftrace_ops_assist_func+0x0/0x100
@@ -55,6 +62,16 @@ def test_traceable_functions_are_counted_by_name_and_module() -> None:
     assert functions.count("type_show", "ext4") == 1
     assert functions.count("ext4_file_open", None) == 0
     assert len(functions) == 5, "an address that the linker dropped is no function"
+
+
+def test_call_sites_by_address() -> None:
+    functions = parse_traceable_addresses(TRACEABLE_ADDRESSES)
+    assert (functions.count("type_show", None), functions.count("ext4_file_open", "ext4"), len(functions)) == (2, 1, 3)
+    assert functions.site_in(0xFFFFFFFF81000200, 0xFFFFFFFF81000300) == 0xFFFFFFFF81000204
+    assert functions.site_in(0xFFFFFFFF81000205, 0xFFFFFFFF81000304) is None
+    assert functions.site_in(0xFFFFFFFF81000100, 0xFFFFFFFF81000200) is not None, "dropped, but the kernel has it"
+    assert parse_traceable(TRACEABLE).sites is None
+    assert parse_traceable_addresses(b"0 vfs_read\n").sites is None, "hidden"
 
 
 def test_enabled_functions() -> None:
@@ -93,7 +110,8 @@ def test_modules() -> None:
 
 
 PARSERS: list[tuple[Callable[[bytes], object], bytes]] = [
-    (parse_traceable, TRACEABLE), (parse_enabled, ENABLED), (parse_blacklist, BLACKLIST), (parse_modules, MODULES),
+    (parse_traceable, TRACEABLE), (parse_traceable_addresses, TRACEABLE_ADDRESSES),
+    (parse_enabled, ENABLED), (parse_blacklist, BLACKLIST), (parse_modules, MODULES),
 ]  # fmt: skip
 
 

@@ -7,8 +7,14 @@ import pytest
 from symbols import kallsyms
 from symbols.catalog import Catalog
 from symbols.errors import FactError
-from symbols.tracing_lists import TracingLists, parse_blacklist, parse_modules, parse_traceable
-from symbols.verdict import Mechanism, Verdict, VerdictKind
+from symbols.tracing_lists import (
+    TracingLists,
+    parse_blacklist,
+    parse_modules,
+    parse_traceable,
+    parse_traceable_addresses,
+)
+from symbols.verdict import Cost, Mechanism, Verdict, VerdictKind
 
 KALLSYMS = b"""\
 ffffffff81000000 T _stext
@@ -90,11 +96,45 @@ def test_verdict(name: str, kind: VerdictKind, mechanism: Mechanism | None, word
 
 
 def test_a_kernel_that_takes_probes_on_notrace_functions() -> None:
-    lists = TracingLists(TRACEABLE, BLACKLIST, {}, notrace_allowed=True)
-    assert verdict("native_write_msr", lists) == Verdict(
-        VerdictKind.PROBEABLE, Mechanism.INT3, "ftrace has no call site in it, so by a breakpoint"
-    )
+    lists = TracingLists(TRACEABLE, BLACKLIST, {}, notrace_allowed=True, no_jumps="it was switched off")
+    found = verdict("native_write_msr", lists)
+    assert (found.kind, found.mechanism, found.cost) == (VerdictKind.PROBEABLE, Mechanism.INT3, Cost.DEAR)
+    assert "by a breakpoint: it was switched off" in found.cause
     assert verdict("native_write_msr.cold", lists).kind is VerdictKind.COLD_PART
+
+
+def test_a_breakpoint_becomes_a_jump_where_there_is_room_for_one() -> None:
+    lists = TracingLists(TRACEABLE, BLACKLIST, {}, notrace_allowed=True, no_jumps="")
+    found = verdict("native_write_msr", lists)
+    assert (found.kind, found.mechanism, found.cost) == (VerdictKind.PROBEABLE, Mechanism.JUMP, Cost.CHEAP)
+    assert verdict("vfs_read", lists).cost is Cost.CHEAPEST
+    short = KALLSYMS.replace(b"ffffffff81000480 t native", b"ffffffff81000404 t native")
+    assert verdict("native_write_msr", lists, short).mechanism is Mechanism.INT3
+
+
+def with_sites(*lines: str) -> TracingLists:
+    traceable = parse_traceable_addresses("".join(f"{line}\n" for line in lines).encode())
+    return TracingLists(traceable, BLACKLIST, {}, notrace_allowed=False, no_jumps="")
+
+
+def test_the_addresses_of_call_sites_tell_which_of_one_name_can_be_probed() -> None:
+    lists = with_sites("ffffffff81000684 half")
+    catalog = Catalog(kallsyms.parse(KALLSYMS), "x86_64")
+    catalog.add_tracing_lists(lists)
+    first, second = (catalog.verdict(symbol) for symbol in catalog.find("half"))
+    assert (first.kind, first.can_arm) == (VerdictKind.NOTRACE, False)
+    assert (second.kind, second.mechanism) == (VerdictKind.DUPLICATE, Mechanism.FTRACE)
+
+
+def test_a_call_site_behind_the_entry_lets_the_kernel_take_a_breakpoint_there() -> None:
+    found = verdict("native_write_msr", with_sites("ffffffff81000440 native_write_msr"))
+    assert (found.kind, found.mechanism) == (VerdictKind.PROBEABLE, Mechanism.JUMP)
+    assert verdict("vfs_walk.part.0", with_sites("ffffffff81000310 vfs_walk.isra.0")).kind is VerdictKind.NOTRACE
+
+
+def test_a_function_that_the_linker_dropped_still_has_its_call_site() -> None:
+    lists = with_sites("ffffffff81000410 __ftrace_invalid_address___16")
+    assert verdict("native_write_msr", lists).kind is VerdictKind.PROBEABLE
 
 
 def test_a_kernel_whose_options_are_not_known() -> None:
