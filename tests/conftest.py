@@ -1,3 +1,3 @@
 """What all layers of the test suite share."""
 
-pytest_plugins = ["tests.lab_layer"]
+pytest_plugins = ["tests.lab_layer", "tests.tables"]

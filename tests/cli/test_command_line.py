@@ -49,7 +49,7 @@ def test_show_keeps_the_contract() -> None:
     assert shown["name"] == "do_sys_openat2"
     assert shown["type"] in "tT"
     assert isinstance(shown["address"], int)
-    assert set(shown["verdict"]) == {"kind", "mechanism", "cause"}
+    assert set(shown["verdict"]) == {"kind", "mechanism", "cost", "cause"}
     prototype = shown["prototype"]
     assert (prototype["source"], prototype["trust"]) == ("btf", "exact")
     first, second = prototype["parameters"][:2]
