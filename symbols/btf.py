@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from symbols.btf_format import (
     FIXED_WORDS,
@@ -127,6 +127,20 @@ class Btf:
             if self._words[start + 1] >> 24 & 0x1F == kind and self._string(self._words[start]) == name:
                 return type_id
         return None
+
+    def named(self, kinds: Iterable[Kind]) -> list[tuple[int, str]]:
+        """The ids and names of its own types of these kinds, in the order of ids; nameless ones are left out.
+
+        Raises:
+            BtfError: A name is damaged.
+        """
+        wanted = frozenset(map(int, kinds))
+        words = self._words
+        return [
+            (type_id, self._string(words[start]))
+            for type_id, start in enumerate(self._starts, self._first_id)
+            if words[start] and words[start + 1] >> 24 & 0x1F in wanted
+        ]
 
     def type(self, type_id: int) -> BtfType:
         """The record of a type.
