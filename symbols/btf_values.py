@@ -92,6 +92,8 @@ class _AggregateWalk:
         self._left = _MAXIMUM_PARTS
         self._misaligned = False
         self._floating = False
+        self._held = 0
+        """A bit for each word that a member lies in."""
         self._cause = ""
 
     def shape(self, record: BtfType) -> Shape:
@@ -99,7 +101,8 @@ class _AggregateWalk:
         if self._cause:
             return unknown(self._cause)
         kind = ShapeKind.FLOATING if self._floating else ShapeKind.AGGREGATE
-        return Shape(kind, self._size, alignment, self._misaligned)
+        hollow = self._size <= _IN_REGISTERS and self._held != (1 << -(-self._size // 8)) - 1
+        return Shape(kind, self._size, alignment, self._misaligned, hollow=hollow)
 
     def _members(self, record: BtfType, start: int, depth: int) -> int:
         """Walk the members of a struct that lies at ``start``; returns its alignment."""
@@ -111,6 +114,7 @@ class _AggregateWalk:
                 own = self._part(member.type, start + offset, depth)
                 packed |= offset % own != 0
             else:
+                self._hold(8 * start + member.bit_offset, member.bit_size)
                 own = min(self._btf.size_of(member.type) or 1, 8)
             alignment = max(alignment, own)
         return 1 if packed or (record.size or 0) % alignment else alignment
@@ -138,9 +142,16 @@ class _AggregateWalk:
         if not own:
             return 1
         self._floating |= record.kind is Kind.FLOAT
+        self._hold(8 * start, 8 * own)
         alignment = min(own, 16)
         self._misaligned |= start % alignment != 0
         return alignment
+
+    def _hold(self, start: int, bits: int) -> None:
+        """Note the words of a part; one that lies beyond the size (an array of no elements) takes none."""
+        if self._size <= _IN_REGISTERS:
+            for word in range(start // 64, min(-(-(start + bits) // 64), -(-self._size // 8))):
+                self._held |= 1 << word
 
 
 def _unqualified(btf: Btf, type_id: int) -> int:

@@ -1,6 +1,12 @@
 """Where a value lives at the moment a probe fires: a register, a stack slot, several registers, or not known.
 
 Register names are those of tracefs fetch arguments (``di``, ``x0``, ``gpr3``): see Documentation/trace/kprobetrace.rst.
+
+``size`` says how many bytes count. What stands above a narrow value in its register or stack slot is garbage on x86-64
+and aarch64 and an extension of it elsewhere; nothing here relies on either. On a big-endian machine the low bytes of a
+register are those that its number ends with.
+
+``doubt`` says why a place is only the likely one; it is empty where the convention and the types leave no choice.
 """
 
 from __future__ import annotations
@@ -16,6 +22,7 @@ class Register:
     register: str
     pt_regs_offset: int | None
     size: int
+    doubt: str = ""
 
     def text(self) -> str:
         """Short words for a table cell."""
@@ -35,6 +42,7 @@ class Registers:
     registers: tuple[str, ...]
     pt_regs_offsets: tuple[int | None, ...]
     size: int
+    doubt: str = ""
 
     def text(self) -> str:
         """Short words for a table cell."""
@@ -55,6 +63,7 @@ class Stack:
     slot: int
     sp_offset: int
     size: int
+    doubt: str = ""
 
     def text(self) -> str:
         """Short words for a table cell."""
@@ -66,11 +75,40 @@ class Stack:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Split:
+    """Its first bytes in the last argument registers, the rest at the start of the stack's arguments."""
+
+    registers: Registers
+    stack: Stack
+    doubt: str = ""
+
+    @property
+    def size(self) -> int:
+        """Of the whole value, in bytes."""
+        return self.registers.size + self.stack.size
+
+    def text(self) -> str:
+        """Short words for a table cell."""
+        return f"{self.registers.text()}:{self.stack.text()}"
+
+    def to_json(self) -> dict[str, Any]:
+        """The shape of ``show --json``."""
+        return {
+            "kind": "split", "registers": self.registers.to_json(), "stack": self.stack.to_json(), "size": self.size,
+        }  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Reference:
     """By reference: ``pointer`` holds the address of the value, which is ``size`` bytes long."""
 
     pointer: Register | Stack
     size: int
+
+    @property
+    def doubt(self) -> str:
+        """That of the pointer."""
+        return self.pointer.doubt
 
     def text(self) -> str:
         """Short words for a table cell."""
@@ -87,6 +125,11 @@ class Unknown:
 
     cause: str
 
+    @property
+    def doubt(self) -> str:
+        """The cause: there is no place to believe in."""
+        return self.cause
+
     def text(self) -> str:
         """Short words for a table cell."""
         return "unknown"
@@ -96,4 +139,4 @@ class Unknown:
         return {"kind": "unknown", "cause": self.cause}
 
 
-Location = Register | Registers | Stack | Reference | Unknown
+Location = Register | Registers | Stack | Split | Reference | Unknown

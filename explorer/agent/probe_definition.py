@@ -19,6 +19,15 @@ REGISTERS: Dict[str, Tuple[str, ...]] = {
         "ax", "cx", "dx", "si", "di", "orig_ax", "ip", "cs", "flags", "sp", "ss",
     ),
     "aarch64": (*(f"x{number}" for number in range(31)), "sp", "pc", "pstate"),
+    "riscv64": (
+        "epc", "ra", "sp", "gp", "tp", "t0", "t1", "t2", "s0", "s1", *(f"a{number}" for number in range(8)),
+        *(f"s{number}" for number in range(2, 12)), "t3", "t4", "t5", "t6", "status", "badaddr", "cause", "orig_a0",
+    ),
+    "s390x": tuple(f"r{number}" for number in range(16)),
+    "ppc64le": (
+        *(f"gpr{number}" for number in range(32)), "nip", "msr", "ctr", "link", "xer", "ccr", "softe", "trap", "dar",
+        "dsisr",
+    ),
 }  # fmt: skip
 """General registers by machine, in the order in which the kernel saves them (``struct pt_regs``)."""
 

@@ -10,7 +10,7 @@ from typing import Any
 from explorer.session.probe_spec import ProbeKind, ProbeSpec
 from symbols.c_types import CType, TypeKind
 from symbols.errors import KexploreError
-from symbols.location import Reference, Register, Registers, Stack
+from symbols.location import Reference, Register, Registers, Split, Stack
 from symbols.prototype import Prototype, Trust
 
 
@@ -55,6 +55,7 @@ class Field:
         reads: How many raw values of an event belong to it: 1, or more for a value in several registers.
         string_at: Which of them (counted from the field's first) is the text it points to, or None.
         cause: Why it cannot be read; then ``reads`` is 0.
+        by_reference: Whether what is read is the address of the value.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Field:
     reads: int
     string_at: int | None = None
     cause: str = ""
+    by_reference: bool = False
 
 
 @dataclasses.dataclass(slots=True)
@@ -137,17 +139,29 @@ def _plan_value(name: str, c_type: CType, location: object) -> tuple[Field, list
             return _typed(name, c_type, {"register": register})
         case Stack(slot=slot, size=size) if size <= 8:
             return _typed(name, c_type, {"stack": slot})
-        case Stack(slot=slot, size=size):
-            words = range(slot, slot + (size + 7) // 8)
-            return Field(name, c_type, len(words)), [{"stack": n, "dereference": [], "type": "u64"} for n in words]
+        case Stack():
+            reads = _stack_words(location)
+            return Field(name, c_type, len(reads)), reads
         case Registers(registers=registers):
-            reads = [{"register": r, "dereference": [], "type": "u64"} for r in registers]
+            reads = _register_words(registers)
+            return Field(name, c_type, len(reads)), reads
+        case Split(registers=registers, stack=stack):
+            reads = _register_words(registers.registers) + _stack_words(stack)
             return Field(name, c_type, len(reads)), reads
         case Reference(pointer=pointer):
             base = {"register": pointer.register} if isinstance(pointer, Register) else {"stack": pointer.slot}
-            return Field(name, c_type, 1), [{**base, "dereference": [], "type": "u64"}]
+            return Field(name, c_type, 1, by_reference=True), [{**base, "dereference": [], "type": "u64"}]
         case _:
             return Field(name, c_type, 0, cause=getattr(location, "cause", "location not known")), []
+
+
+def _register_words(registers: Sequence[str]) -> list[dict[str, Any]]:
+    return [{"register": register, "dereference": [], "type": "u64"} for register in registers]
+
+
+def _stack_words(stack: Stack) -> list[dict[str, Any]]:
+    slots = range(stack.slot, stack.slot + (stack.size + 7) // 8)
+    return [{"stack": slot, "dereference": [], "type": "u64"} for slot in slots]
 
 
 def _typed(name: str, c_type: CType, source: dict[str, Any]) -> tuple[Field, list[dict[str, Any]]]:

@@ -192,7 +192,7 @@ def _field_value(field: Field, raw: Sequence[int | str | None], space: AddressSp
     if field.reads > 1:
         words = [f"{word & _MASK:#x}" if isinstance(word, int) else "(fault)" for word in raw]
         return Value(field.name, number, "{" + ", ".join(words) + "}", ValueClass.NUMBER)
-    if field.type.kind is TypeKind.AGGREGATE and (field.type.size or 0) > 8:  # by reference
+    if field.by_reference:
         return _pointer(field.name, number & _MASK, space)
     return interpret(field.type, number, space, name=field.name, returned=returned)
 

@@ -16,7 +16,7 @@ from explorer.session.session import Session
 from explorer.widgets import c_prototype
 from explorer.widgets.cells import count, fit
 from explorer.widgets.palette import BRIGHT, ERROR, FAINT, GOOD, LOCATION, MUTED, NAME, TEXT, TYPE, WARNING
-from symbols.location import Location, Reference, Register, Registers, Stack, Unknown
+from symbols.location import Location, Reference, Register, Registers, Split, Stack, Unknown
 from symbols.prototype import Prototype, Source, Trust
 from symbols.symbol import Symbol
 from symbols.verdict import Mechanism, VerdictKind
@@ -117,7 +117,7 @@ def _place_words(location: Location) -> tuple[str, str]:
     match location:
         case Register(pt_regs_offset=offset) if offset is not None:
             return location.text(), f"+{offset:#x}"
-        case Registers(pt_regs_offsets=offsets):
+        case Registers(pt_regs_offsets=offsets) | Split(registers=Registers(pt_regs_offsets=offsets)):
             return location.text(), " ".join(f"+{offset:#x}" for offset in offsets if offset is not None)
         case Reference(pointer=Register(pt_regs_offset=offset)) if offset is not None:
             return location.text(), f"+{offset:#x}"

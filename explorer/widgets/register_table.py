@@ -18,7 +18,7 @@ from explorer.session.values import Value, ValueClass
 from explorer.widgets.cells import fit
 from explorer.widgets.line_view import LineView
 from explorer.widgets.palette import BRIGHT, FAINT, LOCATION, MUTED, NAME, TEXT, VALUES, WARNING
-from symbols.location import Location, Reference, Register, Registers, Stack
+from symbols.location import Location, Reference, Register, Registers, Split, Stack
 from symbols.pt_regs import layout
 from symbols.verdict import Mechanism
 
@@ -161,6 +161,8 @@ def _places(location: Location | None) -> tuple[str, ...]:
             return registers
         case Reference(pointer=Register(register=register)):
             return (register,)
+        case Split(registers=registers, stack=stack):
+            return (*registers.registers, stack.text())
         case Stack():
             return (location.text(),)
         case _:

@@ -30,6 +30,9 @@ class Shape:
         alignment: In bytes: the largest natural alignment of its parts, as far as it is known not to be packed.
         misaligned: Whether a part of it is not at a multiple of its natural alignment (a packed struct).
         cause: For UNKNOWN, why, in words for the user.
+        hollow: Whether one of its words holds no member at all, only padding.
+        aligned: Whether ``alignment`` is the one that it was given (DWARF tells); otherwise a larger one by attribute
+            is possible.
     """
 
     kind: ShapeKind
@@ -37,15 +40,27 @@ class Shape:
     alignment: int = 1
     misaligned: bool = False
     cause: str = ""
+    hollow: bool = False
+    aligned: bool = False
 
     @property
     def alignment_is_certain(self) -> bool:
-        """Whether a convention can rely on the alignment.
+        """Whether it cannot be less than ``alignment``.
 
-        No type information tells that a struct is packed, and if nothing in it lies crooked, nothing shows it. Only
-        an alignment over one register makes a difference to conventions.
+        BTF does not tell that a struct is packed, and if nothing in it lies crooked, nothing shows it. Only an
+        alignment over one register makes a difference to conventions.
         """
-        return self.kind is not ShapeKind.AGGREGATE or self.alignment <= 8
+        return self.aligned or self.kind is not ShapeKind.AGGREGATE or self.alignment <= 8
+
+    @property
+    def largest_alignment(self) -> int:
+        """What an attribute may have made of the alignment: as much as the size is a multiple of.
+
+        Only structs and unions keep an alignment of their own when they are passed.
+        """
+        if self.aligned or self.kind is not ShapeKind.AGGREGATE or not self.size:
+            return self.alignment
+        return max(self.alignment, self.size & -self.size)
 
 
 def unknown(cause: str) -> Shape:

@@ -1,4 +1,8 @@
-"""Calling conventions on worked cases: the lesson's, and those of the psABI documents."""
+"""Calling conventions on worked cases: the lesson's, those of the psABI documents, and what gcc 12 was seen to do.
+
+The cases of riscv64, s390x and ppc64le were compiled with Debian's cross compilers and read from DWARF once, by hand;
+test_abi_dwarf compares x86-64 and aarch64 in every run.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ import pytest
 from symbols import pt_regs
 from symbols.abi.placement import place
 from symbols.abi.shape import Shape, ShapeKind, unknown
-from symbols.location import Reference, Register, Registers, Stack, Unknown
+from symbols.location import Location, Reference, Register, Registers, Split, Stack, Unknown
 
 CHAR, SHORT, INT, LONG = (Shape(ShapeKind.INTEGER, size, size) for size in (1, 2, 4, 8))
 WIDE = Shape(ShapeKind.WIDE, 16, 16)
@@ -48,6 +52,13 @@ def test_saved_registers_have_no_holes() -> None:
         assert [saved.offset for saved in layout] == list(range(0, end, 8))
     assert pt_regs.offset_of("aarch64", "pc") == 256
     assert pt_regs.offset_of("x86_64", "orig_ax") == 0x78
+    offsets = {
+        "riscv64": {"epc": 0, "sp": 16, "a0": 80, "a7": 136, "t6": 248, "orig_a0": 280},
+        "s390x": {"r0": 24, "r2": 40, "r6": 72, "r15": 144},
+        "ppc64le": {"gpr1": 8, "gpr3": 24, "gpr10": 80, "nip": 256, "ctr": 280, "link": 288, "dsisr": 336},
+    }
+    for architecture, some in offsets.items():
+        assert {name: pt_regs.offset_of(architecture, name) for name in some} == some
     assert pt_regs.layout("vax") == ()
     assert pt_regs.offset_of("vax", "r0") is None
 
@@ -150,3 +161,86 @@ def test_an_unknown_architecture_has_no_locations() -> None:
     assert "vax" in result.cause
     assert isinstance(parameters[0], Unknown)
     assert place("vax", None, [])[0] is None
+
+
+def test_x86_64_padding_instead_of_a_member() -> None:
+    """A register is kept by gcc for an unnamed bit-field of a word, none for a word that alignment made."""
+    hollow = Shape(ShapeKind.AGGREGATE, 16, 8, hollow=True)
+    _, (_, itself, after) = place("x86_64", None, [LONG, hollow, LONG])
+    assert isinstance(itself, Unknown)
+    assert isinstance(after, Unknown)
+    assert "padding" in itself.cause
+    assert texts("aarch64", LONG, hollow, LONG) == ["x0", "x1:x2", "x3"], "counts like any other word"
+
+
+def doubtful(architecture: str, *parameters: Shape) -> list[bool]:
+    return [bool(location.doubt) for location in place(architecture, None, parameters)[1]]
+
+
+def test_an_alignment_by_attribute_is_possible_where_the_size_allows_it() -> None:
+    pair = aggregate(16)
+    assert doubtful("x86_64", *[LONG] * 5, pair, pair, LONG, LONG) == [False] * 9, "even on the stack, or in a register"
+    assert doubtful("x86_64", *[LONG] * 7, pair, LONG) == [False] * 7 + [True] * 2
+    assert doubtful("x86_64", *[LONG] * 7, aggregate(24), LONG) == [False] * 9, "no multiple of 16"
+    assert doubtful("x86_64", aggregate(24), aggregate(32), LONG) == [False, True, False], "registers do not move"
+    assert doubtful("aarch64", INT, pair, INT) == [False, True, True], "it would start at x2"
+    assert doubtful("aarch64", INT, INT, pair, INT) == [False] * 4
+    assert doubtful("aarch64", *[LONG] * 7, pair, INT) == [False] * 9, "on the stack either way"
+    assert doubtful("riscv64", INT, pair, INT) == [False] * 3
+    assert doubtful("ppc64le", INT, pair, INT) == [False, True, True]
+    told = Shape(ShapeKind.AGGREGATE, 16, 16, aligned=True)
+    assert texts("aarch64", INT, told, INT) == ["x0", "x2:x3", "x4"]
+    assert doubtful("aarch64", INT, told, INT) == [False] * 3
+
+
+def test_riscv64() -> None:
+    assert texts("riscv64", *[INT] * 8, INT, CHAR)[6:] == ["a6", "a7", "sp+0x0", "sp+0x8"]
+    assert texts("riscv64", INT, WIDE, INT) == ["a0", "a1:a2", "a3"], "no pairs"
+    assert texts("riscv64", INT, aggregate(9, 1, misaligned=True), INT) == ["a0", "a1:a2", "a3"]
+    assert texts("riscv64", INT, aggregate(24), INT) == ["a0", "*a1", "a2"]
+    assert texts("riscv64", *[INT] * 7, aggregate(16), INT)[7:] == ["a7:sp+0x0", "sp+0x8"]
+    assert texts("riscv64", *[LONG] * 9, WIDE, INT)[9:] == ["sp+0x10", "sp+0x20"]
+    assert texts("riscv64", INT, result=aggregate(24)) == ["a1"]
+    result = place("riscv64", aggregate(16), [])[0]
+    assert result == Registers(("a0", "a1"), (80, 88), 16)
+
+
+def test_a_value_split_between_registers_and_stack() -> None:
+    location = place("riscv64", None, [*[INT] * 7, aggregate(12, 4)])[1][7]
+    assert location == Split(Registers(("a7",), (136,), 8), Stack(0, 0, 4))
+    assert isinstance(location, Split)
+    assert location.size == 12
+    assert location.to_json() == {
+        "kind": "split",
+        "registers": {"kind": "registers", "registers": ["a7"], "pt_regs_offsets": [136], "size": 8},
+        "stack": {"kind": "stack", "slot": 0, "sp_offset": 0, "size": 4},
+        "size": 12,
+    }
+
+
+def test_s390x() -> None:
+    assert texts("s390x", INT, *[LONG] * 4) == ["r2", "r3", "r4", "r5", "r6"]
+    last: Location = place("s390x", None, [*[LONG] * 5, INT])[1][5]
+    assert last == Stack(20, 164, 4), "at the end of its slot"
+    assert texts("s390x", INT, WIDE, INT) == ["r2", "*r3", "r4"]
+    assert texts("s390x", aggregate(8), aggregate(3, 1), aggregate(16), INT) == ["r2", "*r3", "*r4", "r5"]
+    assert texts("s390x", *[LONG] * 5, aggregate(16), CHAR)[5:] == ["*sp+0xa0", "sp+0xaf"]
+    assert texts("s390x", INT, aggregate(0, 1), INT) == ["r2", "unknown", "r4"], "gcc passes an empty struct, too"
+    for large in (aggregate(1, 1), aggregate(16), WIDE):
+        result, (first,) = place("s390x", large, [INT])
+        assert isinstance(result, Unknown)
+        assert first.text() == "r3"
+    assert place("s390x", LONG, [])[0] == Register("r2", 40, 8)
+
+
+def test_ppc64le() -> None:
+    assert texts("ppc64le", *[INT] * 8, INT, CHAR)[6:] == ["gpr9", "gpr10", "sp+0x60", "sp+0x68"]
+    assert texts("ppc64le", INT, WIDE, INT) == ["gpr3", "gpr4:gpr5", "gpr6"], "no pairs for integers"
+    assert texts("ppc64le", *[LONG] * 9, WIDE, INT)[9:] == ["sp+0x68", "sp+0x78"]
+    assert texts("ppc64le", INT, aggregate(24), INT) == ["gpr3", "gpr4:gpr5:gpr6", "gpr7"], "of any size"
+    large = place("ppc64le", None, [INT, aggregate(100, 4), INT])[1]
+    assert [location.text() for location in large] == [
+        "gpr3", "gpr4:gpr5:gpr6:gpr7:gpr8:gpr9:gpr10:sp+0x60", "sp+0x90",
+    ]  # fmt: skip
+    assert place("ppc64le", aggregate(16), [])[0] == Registers(("gpr3", "gpr4"), (24, 32), 16)
+    assert texts("ppc64le", INT, result=aggregate(17, 1)) == ["gpr4"]

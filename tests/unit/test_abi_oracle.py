@@ -13,7 +13,7 @@ import pytest
 from elftools.elf.elffile import ELFFile
 
 from symbols.btf import Btf
-from symbols.location import Location, Reference, Register, Registers, Stack, Unknown
+from symbols.location import Location, Reference, Register, Registers, Split, Stack, Unknown
 from symbols.prototypes import from_btf
 from tests import abi_corpus
 
@@ -77,6 +77,8 @@ def fetch(location: Location, registers: dict[str, bytes], stack: bytes) -> byte
         case Reference(pointer, size):
             address = int.from_bytes(fetch(pointer, registers, stack), "little")
             return ctypes.string_at(address, size)
+        case Split():
+            raise AssertionError("nothing is split on x86-64")
         case Unknown(cause):
             raise AssertionError(f"unknown: {cause}")
 
