@@ -51,25 +51,52 @@ def written_by_people(names: Sequence[str]) -> list[str]:
 def queries(names: Sequence[str], count: int, seed: int) -> dict[Kind, list[Query]]:
     """Make queries of each kind.
 
+    A text that abbreviates forty names alike is one query of the set, as likely as any other, not forty.
+
     Args:
         names: The names to choose from.
         count: How many of each kind.
         seed: Equal seeds give equal queries.
     """
     chance = random.Random(seed)
-    longer = [name for name in names if len(_words(name)) >= 3]
-    ways: dict[Kind, tuple[Sequence[str], Callable[[random.Random, str], str]]] = {
-        Kind.TRANSPOSITION: (names, _transpose),
-        Kind.SUBSTITUTION: (names, _substitute),
-        Kind.TWO_TYPOS: (names, lambda chance, name: _any_typo(chance, _any_typo(chance, name))),
-        Kind.WORD_DROPPED: (longer, _drop_word),
-        Kind.THREE_LETTERS: (longer, lambda _, name: "".join(word[:3] for word in _words(name))),
-        Kind.BEGINNING: (names, lambda chance, name: _transpose(chance, name[: len(name) * 7 // 10])),
+    typos: dict[Kind, Callable[[str], str]] = {
+        Kind.TRANSPOSITION: lambda name: _transpose(chance, name),
+        Kind.SUBSTITUTION: lambda name: _substitute(chance, name),
+        Kind.TWO_TYPOS: lambda name: _any_typo(chance, _any_typo(chance, name)),
+        Kind.BEGINNING: lambda name: _transpose(chance, name[: len(name) * 7 // 10]),
     }
-    return {
-        kind: [Query(way(chance, name), name) for name in (chance.choice(pool) for _ in range(count))]
-        for kind, (pool, way) in ways.items()
-    }
+    asked = {kind: [Query(typo(name), name) for name in chance.choices(names, k=count)] for kind, typo in typos.items()}
+    for kind in ABBREVIATIONS:
+        fitting = abbreviated(kind, names)
+        texts = chance.choices(list(fitting), k=count)
+        asked[kind] = [Query(text, chance.choice(fitting[text])) for text in texts]
+    return asked
+
+
+def queries_by_name(kind: Kind, names: Sequence[str], count: int, seed: int) -> tuple[list[Query], float, float]:
+    """Abbreviations of names that are each as likely as any other: texts that fit many names come up often.
+
+    Returns:
+        The queries; and the most that any search can reach, which cannot know which of the names that fit a text
+        equally well is meant: per cent first, and among the first ten.
+    """
+    chance = random.Random(seed)
+    fitting = abbreviated(kind, names)
+    made = [Query(text, name) for text, meant in fitting.items() for name in meant]
+    asked = chance.choices(made, k=count)
+    rivals = [len(fitting[query.text]) for query in asked]
+    return asked, 100 * sum(1 / n for n in rivals) / count, 100 * sum(min(1, 10 / n) for n in rivals) / count
+
+
+def abbreviated(kind: Kind, names: Sequence[str]) -> dict[str, list[str]]:
+    """All texts of one of the ``ABBREVIATIONS`` that can be made of names of three words at least, with these names."""
+    fitting: dict[str, list[str]] = {}
+    for name in names:
+        words = _words(name)
+        if len(words) >= 3:
+            for text in dict.fromkeys(ABBREVIATIONS[kind](words)):
+                fitting.setdefault(text, []).append(name)
+    return fitting
 
 
 def _words(name: str) -> list[str]:
@@ -91,7 +118,16 @@ def _any_typo(chance: random.Random, name: str) -> str:
     return chance.choice((_transpose, _substitute))(chance, name)
 
 
-def _drop_word(chance: random.Random, name: str) -> str:
-    words = _words(name)
-    del words[chance.randrange(len(words))]
-    return "_".join(words)
+def _word_dropped(words: list[str]) -> list[str]:
+    return ["_".join(words[:index] + words[index + 1 :]) for index in range(len(words))]
+
+
+def _three_letters(words: list[str]) -> list[str]:
+    return ["".join(word[:3] for word in words)]
+
+
+ABBREVIATIONS: dict[Kind, Callable[[list[str]], list[str]]] = {
+    Kind.WORD_DROPPED: _word_dropped,
+    Kind.THREE_LETTERS: _three_letters,
+}
+"""Kinds whose texts often fit several names equally well."""

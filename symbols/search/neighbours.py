@@ -20,14 +20,14 @@ _TYPOS = 2
 
 
 class Neighbours:
-    """Names sorted by standing, length and alphabet, as ``standing.by_preference`` leaves them."""
+    """Names in runs of equal length, each in the order of the alphabet, as ``standing.by_preference`` leaves them."""
 
     def __init__(self, names: Sequence[str], runs: Sequence[tuple[int, int]]) -> None:
         """Take over the names.
 
         Args:
             names: The sorted names.
-            runs: Where each run of names of the same standing and length begins, and that length.
+            runs: Where each run of names of the same length begins, and that length.
         """
         self._names = names
         bounds = [*(begin for begin, _ in runs), len(names)]

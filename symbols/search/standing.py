@@ -23,22 +23,23 @@ def _standing(name: str) -> int:
 def by_preference(names: Sequence[str]) -> tuple[list[int], list[tuple[int, int]]]:
     """Order names so that of two equal matches the earlier is the better answer.
 
-    By standing, then shorter ones first, then by the alphabet.
+    By standing, then those of fewer words first (a person leaves out one word rather than two), then shorter ones,
+    then by the alphabet.
 
     Args:
         names: Lower-case names.
 
     Returns:
-        The rows of the names in this order, and for each run of names of equal standing and length: where it begins,
-        and that length.
+        The rows of the names in this order, and for each run of names of equal standing, words and length: where it
+        begins, and that length.
     """
-    alike: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
+    alike: defaultdict[tuple[int, int, int], list[int]] = defaultdict(list)
     for row, name in enumerate(names):
-        alike[_standing(name), len(name)].append(row)
+        alike[_standing(name), name.count("_"), len(name)].append(row)
     order: list[int] = []
     runs: list[tuple[int, int]] = []
     # Many small sorts, not one: a sort keeps all other threads of Python waiting until it is done.
-    for standing_and_length in sorted(alike):
-        runs.append((len(order), standing_and_length[1]))
-        order += sorted(alike[standing_and_length], key=names.__getitem__)
+    for kin in sorted(alike):
+        runs.append((len(order), kin[2]))
+        order += sorted(alike[kin], key=names.__getitem__)
     return order, runs

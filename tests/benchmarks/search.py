@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from symbols.search import SearchIndex
-from tests.search_queries import Kind, Query, queries, written_by_people
+from tests.search_queries import ABBREVIATIONS, Kind, Query, queries, queries_by_name, written_by_people
 
 FIRST_TEN = 10
 TEXT_TYPES = frozenset("tTwW")
@@ -76,11 +76,21 @@ def print_recall(names: Sequence[str], index: SearchIndex, arguments: argparse.N
     print(f"seed {arguments.seed}, made from {len(pool):,} names")
     print(f"  {'':30}{'wanted':>12}{'kexplore':>16}{'fzf':>16}")
     peer = fzf(names) if shutil.which("fzf") and not arguments.no_fzf else None
+
+    def found(text: str) -> Sequence[str]:
+        return [names[row] for row in index.search(text, FIRST_TEN).rows]
+
     for kind in Kind:
-        ours = recall(lambda text: [names[row] for row in index.search(text, FIRST_TEN).rows], asked[kind])
+        ours = recall(found, asked[kind])
         theirs = recall(peer, asked[kind]) if peer else None
         line = f"  {kind.title:30}{kind.first:>7} /{kind.among_ten:>3}{ours[0]:>9.1f} /{ours[1]:>5.1f}"
         print(line + (f"{theirs[0]:>9.1f} /{theirs[1]:>5.1f}" if theirs else f"{'-':>16}"), flush=True)
+    print("  the same when each name, not each text, is as likely as any other:")
+    print(f"  {'':30}{'possible':>12}{'kexplore':>16}")
+    for kind in ABBREVIATIONS:
+        by_name, first, among_ten = queries_by_name(kind, pool, arguments.queries, arguments.seed)
+        ours = recall(found, by_name)
+        print(f"  {kind.title:30}{first:>7.1f} /{among_ten:>5.1f}{ours[0]:>7.1f} /{ours[1]:>5.1f}", flush=True)
 
 
 def print_latency(title: str, names: Sequence[str], index: SearchIndex, arguments: argparse.Namespace) -> None:
