@@ -77,7 +77,7 @@ $(VENV)/.development: $(VENV)/.installed
 	$(PYTHON) -m pip install -q --group dev >&2
 	touch $@
 
-# What the tests compare with: bpftool and pfunct (BTF), fzf (search), gcc (calling conventions).
+# What the tests compare with: bpftool, pfunct and pahole (BTF), fzf (search), gcc (calling conventions).
 $(VENV)/.oracles: Makefile | $(VENV)/.installed
 	@packages=''
 	command -v bpftool >/dev/null || [ -x /usr/sbin/bpftool ] || packages+=' bpftool'

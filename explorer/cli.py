@@ -47,6 +47,10 @@ def parser() -> argparse.ArgumentParser:
     show.add_argument("symbol", metavar="SYMBOL")
     show.set_defaults(command="explorer.commands.show")
 
+    type_ = commands.add_parser("type", help="a struct, union, enum or typedef with offsets, sizes and holes")
+    type_.add_argument("name", metavar="NAME", nargs="+", help="bio, struct bio, or MODULE:NAME")
+    type_.set_defaults(command="explorer.commands.type")
+
     trace = commands.add_parser(
         "trace", help="arm probes and print each hit", usage="kexplore trace [options] PROBE... [-- COMMAND ARG...]",
         description="Arms probes and prints each hit, until Ctrl-C or a limit. With a COMMAND: runs it (its output "
@@ -63,7 +67,7 @@ def parser() -> argparse.ArgumentParser:
     clean = commands.add_parser("clean", help="remove what dead sessions left armed")
     clean.set_defaults(command="explorer.commands.clean")
 
-    for command in (search, show, trace, doctor):
+    for command in (search, show, type_, trace, doctor):
         command.add_argument("--json", action="store_true", help="one JSON object a line")
     commands.add_parser("lab", help="run a command, or a shell, on the throwaway kernel", add_help=False)
     return main

@@ -14,13 +14,14 @@ from rapidfuzz.distance import OSA
 
 from symbols import prototypes
 from symbols.btf import Btf
-from symbols.errors import KexploreError, UnknownSymbolError
+from symbols.errors import FactError, KexploreError, UnknownSymbolError
 from symbols.kallsyms import PSEUDO_MODULES, SymbolTable
 from symbols.naming import Part, is_plain, part_of
 from symbols.prototype import Prototype
 from symbols.symbol import FUNCTION_TYPES, Symbol
 from symbols.text_sections import find_sections
 from symbols.tracing_lists import TracingLists
+from symbols.type_index import TypeIndex
 from symbols.verdict import Verdict, VerdictKind
 from symbols.verdicts import Evidence, judge
 
@@ -69,6 +70,7 @@ class Catalog:
         self._table = table
         self._lists: TracingLists | None = None
         self._btf: dict[str | None, Btf | KexploreError] = {}
+        self._types: TypeIndex | None = None
         self._by_name: dict[str, int] = {}
         self._more: dict[str, list[int]] = {}
         """Names with more than one row: all of their rows."""
@@ -97,6 +99,23 @@ class Catalog:
     def add_btf(self, btf: Btf | KexploreError, module: str | None = None) -> None:
         """Add the types of the kernel, or of one module; or the reason why they cannot be had."""
         self._btf[module] = btf
+        self._types = None
+
+    def types(self) -> TypeIndex:
+        """All named types that are known by now; collecting them takes some 0.1 s the first time.
+
+        Raises:
+            FactError: The kernel's types have not been added yet.
+            KexploreError: They cannot be had, for this reason.
+        """
+        base = self._btf.get(None)
+        if base is None:
+            raise FactError("the kernel's types have not been loaded yet", "wait a moment")
+        if isinstance(base, KexploreError):
+            raise base
+        if self._types is None:
+            self._types = TypeIndex({module: btf for module, btf in self._btf.items() if isinstance(btf, Btf)})
+        return self._types
 
     def __len__(self) -> int:
         return len(self._table)

@@ -53,3 +53,11 @@ class UnknownSymbolError(KexploreError):
         hint = f"did you mean {', '.join(nearest)}?" if nearest else "try: kexplore search " + name
         super().__init__(f"no symbol named {name!r}", hint)
         self.nearest = nearest
+
+
+class UnknownTypeError(KexploreError):
+    """No struct, union, enum or typedef has this name; the nearest names are offered."""
+
+    def __init__(self, name: str, nearest: list[str]) -> None:
+        super().__init__(f"no type named {name!r}", f"did you mean {', '.join(nearest)}?" if nearest else "")
+        self.nearest = nearest
