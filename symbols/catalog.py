@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
-from symbols import prototypes
+from symbols import prototypes, system_call_prototypes, system_calls
 from symbols.btf import Btf
 from symbols.errors import FactError, KexploreError, UnknownSymbolError
 from symbols.kallsyms import PSEUDO_MODULES, SymbolTable
@@ -69,6 +69,7 @@ class Catalog:
         self.architecture = architecture
         self._table = table
         self._lists: TracingLists | None = None
+        self._system_calls: system_calls.Formats = {}
         self._btf: dict[str | None, Btf | KexploreError] = {}
         self._types: TypeIndex | None = None
         self._by_name: dict[str, int] = {}
@@ -116,6 +117,10 @@ class Catalog:
         if self._types is None:
             self._types = TypeIndex({module: btf for module, btf in self._btf.items() if isinstance(btf, Btf)})
         return self._types
+
+    def add_system_calls(self, formats: system_calls.Formats) -> None:
+        """Add the arguments of the system calls, as their tracepoints have them."""
+        self._system_calls = formats
 
     def __len__(self) -> int:
         return len(self._table)
@@ -232,10 +237,12 @@ class Catalog:
         btf = self._btf.get(symbol.module)
         if isinstance(btf, Btf):
             instances = sum(other.module == symbol.module for other in self.find(symbol.name))
-            return prototypes.from_btf(btf, self.architecture, symbol.name, instances=instances)
-        whose = f"module {symbol.module}" if symbol.module else "the kernel"
-        cause = f"the types of {whose} have not been read yet" if btf is None else btf.message
-        return prototypes.without_btf(self.architecture, symbol.name, cause)
+            found = prototypes.from_btf(btf, self.architecture, symbol.name, instances=instances)
+        else:
+            whose = f"module {symbol.module}" if symbol.module else "the kernel"
+            cause = f"the types of {whose} have not been read yet" if btf is None else btf.message
+            found = prototypes.without_btf(self.architecture, symbol.name, cause)
+        return system_call_prototypes.refine(found, self.architecture, self._system_calls, btf)
 
     def nearest(self, name: str, limit: int = 3) -> list[str]:
         """Names like one that does not exist, best first."""

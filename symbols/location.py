@@ -1,4 +1,4 @@
-"""Where a value lives at the moment a probe fires: a register, a stack slot, several registers, or not known.
+"""Where a value lives at the moment a probe fires: registers, the stack, saved registers, or not known.
 
 Register names are those of tracefs fetch arguments (``di``, ``x0``, ``gpr3``): see Documentation/trace/kprobetrace.rst.
 
@@ -120,6 +120,35 @@ class Reference:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class InnerRegister:
+    """A register of the caller, saved in a ``struct pt_regs``: the value lies ``offset`` bytes behind its start.
+
+    ``pointer`` holds the address of that; so it is at the entry points of system calls.
+    """
+
+    pointer: Register
+    register: str
+    offset: int
+    size: int
+
+    @property
+    def doubt(self) -> str:
+        """The doubt about the pointer."""
+        return self.pointer.doubt
+
+    def text(self) -> str:
+        """Short words for a table cell."""
+        return f"{self.pointer.text()}->{self.register}"
+
+    def to_json(self) -> dict[str, Any]:
+        """The shape of ``show --json``."""
+        return {
+            "kind": "inner_register", "pointer": self.pointer.to_json(), "register": self.register,
+            "offset": self.offset, "size": self.size,
+        }  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Unknown:
     """It cannot be told; ``cause`` says why in words for the user."""
 
@@ -139,4 +168,4 @@ class Unknown:
         return {"kind": "unknown", "cause": self.cause}
 
 
-Location = Register | Registers | Stack | Split | Reference | Unknown
+Location = Register | Registers | Stack | Split | Reference | InnerRegister | Unknown

@@ -28,6 +28,8 @@ class Source(enum.Enum):
 
     BTF = "btf"
     DWARF = "dwarf"
+    TRACEPOINT = "tracepoint"
+    """The format of the tracepoint at a system call's entry."""
     NONE = "none"
 
 

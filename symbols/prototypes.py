@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from symbols.abi.conventions import CONVENTIONS
 from symbols.abi.placement import place
 from symbols.abi.shape import Shape, ShapeKind
@@ -15,9 +13,7 @@ from symbols.c_types import UNKNOWN_TYPE, CType, TypeKind
 from symbols.errors import BtfError
 from symbols.naming import Part, part_of
 from symbols.prototype import Parameter, Prototype, Source, Trust
-
-_WRAPPER = re.compile(r"__(x64|ia32|x32|arm64|s390x?|riscv)_(compat_)?sys_\w+")
-"""CONFIG_ARCH_HAS_SYSCALL_WRAPPER, since 4.17: the entry points of system calls."""
+from symbols.system_calls import entry_of
 
 _WRAPPER_CAUSE = (
     "a system call entry: it gets the caller's saved registers; the system call's own arguments are inside them"
@@ -56,7 +52,7 @@ def from_btf(btf: Btf, architecture: str, name: str, *, instances: int = 1) -> P
         if instances > 1 and trust is Trust.EXACT:
             trust = Trust.VARIANT
             cause = f"{instances} functions have this name, BTF does not tell which of them it means"
-        if _WRAPPER.fullmatch(name):
+        if entry_of(name):
             trust, cause = Trust.WRAPPER, _WRAPPER_CAUSE
         ((text, type_id),) = texts.items()
         return _build(btf, architecture, name, text, type_id, trust, cause)
@@ -72,7 +68,7 @@ def without_btf(architecture: str, name: str, cause: str) -> Prototype:
     """
     word = Shape(ShapeKind.INTEGER, 8, 8)
     returned, locations = place(architecture, word, [word])
-    if _WRAPPER.fullmatch(name):
+    if entry_of(name):
         registers = CType("const struct pt_regs *", TypeKind.POINTER, 8, "struct pt_regs")
         parameters = (Parameter("regs", registers, locations[0]),)
         long = CType("long", TypeKind.SIGNED, 8)

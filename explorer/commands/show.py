@@ -12,11 +12,12 @@ from explorer.errors import ExitCode
 from explorer.session.loading import Stage
 from explorer.session.session import Session
 from symbols.errors import UnknownSymbolError
-from symbols.location import Location, Register
+from symbols.location import InnerRegister, Location, Register
 from symbols.prototype import Prototype, Source
 from symbols.symbol import Symbol
 from symbols.verdict import Verdict
 
+_SOURCES = {Source.BTF: "BTF", Source.DWARF: "DWARF", Source.TRACEPOINT: "the system call's tracepoint"}
 _STAGES = frozenset({Stage.NAMES, Stage.LISTS, Stage.PROTOTYPES})
 
 
@@ -55,7 +56,7 @@ def to_text(symbol: Symbol, prototype: Prototype, verdict: Verdict) -> str:
     """What a person reads."""
     lines = [prototype.text]
     cause = f" ({prototype.cause})" if prototype.cause else ""
-    source = "" if prototype.source is Source.NONE else f", from {prototype.source.value.upper()}"
+    source = "" if prototype.source is Source.NONE else f", from {_SOURCES[prototype.source]}"
     lines.append(f"  prototype  {prototype.trust.value}{source}{cause}")
     where = "hidden by the kernel (kptr_restrict)" if symbol.address is None else f"{symbol.address:#x}"
     size = "" if symbol.size is None else f", {symbol.size} bytes"
@@ -80,6 +81,8 @@ def _place(location: Location) -> tuple[str, str]:
     offset = ""
     if isinstance(location, Register) and location.pt_regs_offset is not None:
         offset = f"+{location.pt_regs_offset:#x}"
+    elif isinstance(location, InnerRegister):
+        offset = f"inside the pt_regs at {location.pointer.text()}: +{location.offset:#x}"
     cause = getattr(location, "cause", "")
     return location.text() + (f": {cause}" if cause else ""), offset
 

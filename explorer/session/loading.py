@@ -15,7 +15,7 @@ from typing import TypeVar
 from explorer.agent.protocol import Code
 from explorer.errors import TargetLostError
 from explorer.session.agent_client import AgentClient, Hello
-from symbols import btf, kallsyms, kernel_config, tracing_lists
+from symbols import btf, kallsyms, kernel_config, system_calls, tracing_lists
 from symbols.catalog import Catalog
 from symbols.errors import FactError, KexploreError
 from symbols.search import SearchIndex
@@ -106,6 +106,7 @@ async def load(
         types.cancel()
     if Stage.LISTS in wanted:
         await _load_lists(client, hello, catalog, loading)
+        await _load_system_calls(client, catalog, loading)
         loading.done.add(Stage.LISTS)
         yield Stage.LISTS
     if Stage.SEARCH in wanted:
@@ -131,6 +132,15 @@ async def _load_lists(client: AgentClient, hello: Hello, catalog: Catalog, loadi
             no_probes=hello.cause if hello.code == Code.KERNEL_CANNOT.value else "",
         )
     )
+
+
+async def _load_system_calls(client: AgentClient, catalog: Catalog, loading: Loading) -> None:
+    """The arguments of system calls, which BTF mostly does not have."""
+    formats = await _fact(client, "syscall_formats", loading, system_calls.parse_formats)
+    if isinstance(formats, KexploreError):
+        del loading.failures["syscall_formats"]  # the prototypes of system call entries say that they are raw
+    else:
+        catalog.add_system_calls(formats)
 
 
 async def _load_traceable(client: AgentClient, loading: Loading) -> tracing_lists.TraceableFunctions | KexploreError:

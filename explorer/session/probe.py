@@ -10,7 +10,7 @@ from typing import Any
 from explorer.session.probe_spec import ProbeKind, ProbeSpec
 from symbols.c_types import CType, TypeKind
 from symbols.errors import KexploreError
-from symbols.location import Reference, Register, Registers, Split, Stack
+from symbols.location import InnerRegister, Reference, Register, Registers, Split, Stack
 from symbols.prototype import Prototype, Trust
 
 
@@ -151,6 +151,8 @@ def _plan_value(name: str, c_type: CType, location: object) -> tuple[Field, list
         case Reference(pointer=pointer):
             base = {"register": pointer.register} if isinstance(pointer, Register) else {"stack": pointer.slot}
             return Field(name, c_type, 1, by_reference=True), [{**base, "dereference": [], "type": "u64"}]
+        case InnerRegister(pointer=pointer, offset=offset, size=size):
+            return _typed(name, c_type, {"register": pointer.register}, inside=(offset,), most=size)
         case _:
             return Field(name, c_type, 0, cause=getattr(location, "cause", "location not known")), []
 
@@ -164,12 +166,22 @@ def _stack_words(stack: Stack) -> list[dict[str, Any]]:
     return [{"stack": slot, "dereference": [], "type": "u64"} for slot in slots]
 
 
-def _typed(name: str, c_type: CType, source: dict[str, Any]) -> tuple[Field, list[dict[str, Any]]]:
-    """One value cut to its type, and the text behind it when it is a ``char *``."""
-    signed = c_type.kind in (TypeKind.SIGNED, TypeKind.ENUM)
+def _typed(
+    name: str, c_type: CType, source: dict[str, Any], *, inside: tuple[int, ...] = (), most: int = 8
+) -> tuple[Field, list[dict[str, Any]]]:
+    """One value cut to its type, and the text behind it when it is a ``char *``.
+
+    Args:
+        name: Of the field.
+        c_type: Its type.
+        source: A register or another place that the protocol names.
+        inside: The offsets to follow from there to the value itself.
+        most: How many bytes belong to the value, where that may be less than its type has.
+    """
     size = c_type.size if c_type.size in (1, 2, 4, 8) else 8
-    reads = [{**source, "dereference": [], "type": f"{'s' if signed else 'u'}{size * 8}"}]
+    signed = c_type.kind in (TypeKind.SIGNED, TypeKind.ENUM) and size <= most
+    reads = [{**source, "dereference": [*inside], "type": f"{'s' if signed else 'u'}{min(size, most) * 8}"}]
     if not c_type.is_string:
         return Field(name, c_type, 1), reads
-    reads.append({**source, "dereference": [0], "type": "string"})
+    reads.append({**source, "dereference": [*inside, 0], "type": "string"})
     return Field(name, c_type, 2, string_at=1), reads

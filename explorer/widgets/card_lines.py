@@ -16,7 +16,7 @@ from explorer.session.session import Session
 from explorer.widgets import c_prototype
 from explorer.widgets.cells import count, fit
 from explorer.widgets.palette import BRIGHT, ERROR, FAINT, GOOD, LOCATION, MUTED, NAME, TEXT, TYPE, WARNING
-from symbols.location import Location, Reference, Register, Registers, Split, Stack, Unknown
+from symbols.location import InnerRegister, Location, Reference, Register, Registers, Split, Stack, Unknown
 from symbols.prototype import Prototype, Source, Trust
 from symbols.symbol import Symbol
 from symbols.verdict import Mechanism, VerdictKind
@@ -25,7 +25,7 @@ Line = list[Segment]
 Lines = list[Line]
 
 _TRUST_STYLES = {Trust.EXACT: GOOD, Trust.VARIANT: WARNING, Trust.WRAPPER: WARNING, Trust.NONE: ERROR}
-_SOURCES = {Source.BTF: "BTF", Source.DWARF: "DWARF"}
+_SOURCES = {Source.BTF: "BTF", Source.DWARF: "DWARF", Source.TRACEPOINT: "tracepoint"}
 _MECHANISMS = {
     Mechanism.FTRACE: "by ftrace, the cheapest way",
     Mechanism.JUMP: "by a jump, a cheap way",
@@ -121,6 +121,8 @@ def _place_words(location: Location) -> tuple[str, str]:
             return location.text(), " ".join(f"+{offset:#x}" for offset in offsets if offset is not None)
         case Reference(pointer=Register(pt_regs_offset=offset)) if offset is not None:
             return location.text(), f"+{offset:#x}"
+        case InnerRegister(pointer=pointer, offset=offset):
+            return location.text(), f"{pointer.text()}: +{offset:#x}"
         case Stack():
             return location.text(), "stack"
         case Unknown(cause=""):
