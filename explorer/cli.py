@@ -14,6 +14,8 @@ from symbols.errors import KexploreError
 
 VERSION = "0.1.0"
 
+_ON_SNAPSHOTS = frozenset(f"explorer.commands.{name}" for name in ("explore", "search", "show", "trace", "doctor"))
+
 EPILOG = """\
 PROBE:  do_sys_openat2   do_sys_openat2%return   vfs_read+0x1f   0xffffffff812a5678   ext4:ext4_file_open
 Results go to stdout, everything else to stderr. Exit codes: 0 ok, 1 failed, 2 usage, 3 not permitted,
@@ -33,6 +35,9 @@ def parser() -> argparse.ArgumentParser:
         "--lab", action="store_true", help="on a throwaway kernel in QEMU instead of this machine's (any command)"
     )
     main.add_argument("--replay", metavar="FILE", help="play a recorded session back; no kernel is touched")
+    main.add_argument(
+        "--kernel", metavar="SNAPSHOT", help="look at a kernel that `kexplore snapshot` saved; nothing is armed there"
+    )
     main.set_defaults(command="explorer.commands.explore")
     commands = main.add_subparsers(title="commands", metavar="COMMAND")
 
@@ -66,6 +71,14 @@ def parser() -> argparse.ArgumentParser:
 
     clean = commands.add_parser("clean", help="remove what dead sessions left armed")
     clean.set_defaults(command="explorer.commands.clean")
+
+    snapshot = commands.add_parser("snapshot", help="save what this kernel says of itself, for --kernel anywhere")
+    snapshot.add_argument("file", metavar="FILE")
+    snapshot.add_argument("--force", action="store_true", help="replace FILE if it exists")
+    snapshot.add_argument(
+        "--no-addresses", action="store_true", help="leave addresses out: they tell where this boot put the kernel"
+    )
+    snapshot.set_defaults(command="explorer.commands.snapshot")
 
     for command in (search, show, type_, trace, doctor):
         command.add_argument("--json", action="store_true", help="one JSON object a line")
@@ -109,7 +122,9 @@ def _run(words: list[str]) -> int:
         parser().error("only trace and lab take a COMMAND after --")
     if options.replay and (options.lab or options.command != "explorer.commands.explore"):
         parser().error("--replay goes with the full-screen program alone")
-    if options.lab and options.command != "explorer.commands.explore":
+    if options.kernel and (options.lab or options.replay or options.command not in _ON_SNAPSHOTS):
+        parser().error("--kernel goes with the full-screen program, search, show, trace and doctor")
+    if options.lab and options.command not in ("explorer.commands.explore", "explorer.commands.snapshot"):
         return _in_lab([word for word in words if word != "--lab"], traced)
     command = importlib.import_module(options.command)
     code: int = command.run(options)

@@ -84,6 +84,7 @@ class ScriptedAgent:
 
     Attributes:
         facts: What it answers to ``fact`` by name.
+        refused: Facts that it refuses: code, message, hint.
         probing: The member of its hello.
         refusals: What it answers to ``arm`` by symbol: code, message, hint.
         armed: The probes armed at this moment, by number, as they were asked for.
@@ -105,6 +106,7 @@ class ScriptedAgent:
         }
         self.probing: dict[str, Any] = {"can": True, "code": "", "cause": "", "hint": ""}
         self.euid = 0
+        self.refused: dict[str, tuple[Code, str, str]] = {}
         self.refusals: dict[str, tuple[Code, str, str]] = {}
         self.armed: dict[int, dict[str, Any]] = {}
         self.requests: list[str] = []
@@ -129,7 +131,7 @@ class ScriptedAgent:
         """Until the explorer leaves."""
         self._writer = writer
         decoder = protocol.Decoder(protocol.MAX_REQUEST, 0)
-        self._send(self._hello())
+        self._send(self.hello())
         try:
             while data := await reader.read(1 << 16):
                 for message, _ in decoder.feed(data):
@@ -171,7 +173,8 @@ class ScriptedAgent:
     def _batch(self, number: int, rows: list[list[Any]]) -> None:
         self._send({"op": "batch", "counters": {str(number): self._counters[number]}, "lost": 0, "rows": rows})
 
-    def _hello(self) -> protocol.Message:
+    def hello(self) -> protocol.Message:
+        """Its first message."""
         kernel = {"release": "6.12.0-test", "version": "#1", "machine": "x86_64", "hostname": "h", "cpus": 2}
         kernel["boot_id"] = "b"
         return {
@@ -197,6 +200,9 @@ class ScriptedAgent:
     async def _fact(self, request: int | None, name: str) -> None:
         if name in self.held:
             await self.held[name].wait()
+        if name in self.refused:
+            self._send(protocol.error(request, *self.refused[name]))
+            return
         if name not in self.facts:
             self._send(protocol.error(request, Code.NO_SUCH_FACT, f"no {name} here"))
             return

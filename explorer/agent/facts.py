@@ -55,6 +55,11 @@ _PATHS: Dict[str, Tuple[List[str], str]] = {
     "notes": (["sys/kernel/notes"], ""),
     "cpuinfo": (["proc/cpuinfo"], ""),
 }
+# What other people have armed at this moment: no lasting property of the kernel.
+_MOMENTARY = frozenset({"enabled_functions", "kprobes", "dynamic_events"})
+STANDING = ("config", "btf", *(name for name in _PATHS if name not in _MOMENTARY))
+"""The facts that describe the kernel for as long as it runs; ``btf:NAME`` follows from ``btf``."""
+
 _MODULE_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 

@@ -5,29 +5,33 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 from explorer.privilege import drop_to_caller
 from explorer.session.loading import Stage
 from explorer.session.session import Session
-from explorer.session.target import LocalTarget
+from explorer.session.snapshot_target import SnapshotTarget
+from explorer.session.target import LocalTarget, Target
 
 _AHEAD = {"kallsyms": Stage.NAMES, "btf:vmlinux": Stage.PROTOTYPES}
 """The large facts, in the order in which they are loaded, and which stage wants them."""
 
 
 @contextlib.asynccontextmanager
-async def session(wanted: frozenset[Stage], *, rows_outstanding: int = 500) -> AsyncIterator[Session]:
+async def session(
+    wanted: frozenset[Stage], *, snapshot: str | None = None, rows_outstanding: int = 500
+) -> AsyncIterator[Session]:
     """This machine's kernel with the wanted facts loaded; what could not be removed afterwards is said on stderr.
 
     Args:
         wanted: The stages of loading that the command needs; empty: none, not even the names.
+        snapshot: A snapshot to look at instead of this machine.
         rows_outstanding: How many rows the agent may be ahead.
 
     Raises:
-        KexploreError: The agent cannot be started, or the list of names cannot be had.
+        KexploreError: The agent cannot be started, the snapshot not be read, or the list of names not be had.
     """
-    target = LocalTarget()
-    target.start(tuple(name for name, stage in _AHEAD.items() if stage in wanted))
+    target = _target(wanted, snapshot)
     drop_to_caller()
     current = Session(target, rows_outstanding=rows_outstanding)
     try:
@@ -38,6 +42,14 @@ async def session(wanted: frozenset[Stage], *, rows_outstanding: int = 500) -> A
     finally:
         for thing in await current.close():
             narrate(f"could not remove {thing}; try: kexplore clean")
+
+
+def _target(wanted: frozenset[Stage], snapshot: str | None) -> Target:
+    if snapshot is not None:
+        return SnapshotTarget(Path(snapshot))
+    target = LocalTarget()
+    target.start(tuple(name for name, stage in _AHEAD.items() if stage in wanted))
+    return target
 
 
 def narrate(line: str) -> None:

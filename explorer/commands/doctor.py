@@ -53,7 +53,7 @@ _BCC_PLACES = ("/usr/lib/python3/dist-packages/bcc", f"/usr/lib/python3.{sys.ver
 
 def run(options: argparse.Namespace) -> int:
     """Print the findings; OK whatever they are."""
-    for finding in asyncio.run(_examine()):
+    for finding in asyncio.run(_examine(options.kernel)):
         if options.json:
             print(json.dumps({**dataclasses.asdict(finding), "standing": finding.standing.value}))
         else:
@@ -62,8 +62,8 @@ def run(options: argparse.Namespace) -> int:
     return ExitCode.OK
 
 
-async def _examine() -> list[Finding]:
-    async with session(frozenset({Stage.NAMES})) as current:
+async def _examine(snapshot: str | None) -> list[Finding]:
+    async with session(frozenset({Stage.NAMES}), snapshot=snapshot) as current:
         assert current.hello is not None
         hello = current.hello
         findings = list(_kernel(hello))
@@ -76,17 +76,26 @@ async def _examine() -> list[Finding]:
 
 def _kernel(hello: Hello) -> Iterator[Finding]:
     yield Finding("kernel", Standing.GOOD, f"Linux {hello.release} {hello.machine}, {hello.cpus} CPUs")
-    if hello.euid == 0:
+    if hello.snapshot is not None:
+        by = "root" if hello.euid == 0 else f"user {hello.euid}"
+        yield Finding("snapshot", Standing.GOOD, f"taken {hello.snapshot.taken} by {by}")
+        if hello.no_probes:
+            yield Finding("probing", Standing.BAD, hello.no_probes)
+    elif hello.euid == 0:
         yield Finding("privilege", Standing.GOOD, "the agent is root")
     else:
         yield Finding("privilege", Standing.LESS, f"the agent is user {hello.euid}: browsing only", "sudo kexplore")
-    if hello.can_probe:
+    if hello.snapshot is not None:
+        yield Finding("arming", Standing.LESS, hello.cause, hello.hint)
+    elif hello.can_probe:
         yield Finding("probing", Standing.GOOD, "kprobes can be armed through tracefs")
     else:
         yield Finding("probing", Standing.BAD, hello.cause, hello.hint)
     known = sorted(name for name, there in hello.features.items() if there)
     if known:
         yield Finding("features", Standing.GOOD, " ".join(known))
+    if hello.snapshot is not None:
+        return
     if hello.leftovers:
         yield Finding("leftovers", Standing.BAD, "dead sessions left " + ", ".join(hello.leftovers), "kexplore clean")
     else:
@@ -105,8 +114,10 @@ def _addresses(current: Session) -> Finding:
     assert current.catalog is not None
     names = f"{len(current.catalog):,} symbols"
     if current.catalog.addresses_hidden:
-        fix = "run as root, or: sysctl kernel.kptr_restrict=1"
-        return Finding("addresses", Standing.LESS, f"{names}, addresses hidden: names only, no offsets", fix)
+        assert current.hello is not None
+        fix = "run as root, or: sysctl kernel.kptr_restrict=1" if current.hello.snapshot is None else ""
+        words = f"{names}, addresses {current.hello.addresses_hidden_by}: names only, no offsets"
+        return Finding("addresses", Standing.LESS, words, fix)
     return Finding("addresses", Standing.GOOD, f"{names} with addresses")
 
 

@@ -6,6 +6,7 @@ import argparse
 import gc
 import os
 import sys
+from pathlib import Path
 
 from explorer.errors import ExitCode
 from explorer.privilege import drop_to_caller
@@ -17,7 +18,7 @@ def run(options: argparse.Namespace) -> int:
     """Run until the user quits; says on stderr what could not be removed."""
     # Textual draws on stderr.
     check_terminal(os.environ, sys.stdin.isatty(), sys.stdout.isatty() and sys.stderr.isatty())
-    agent = None if options.lab or options.replay else LocalAgent()
+    agent = None if options.lab or options.replay or options.kernel else LocalAgent()
     drop_to_caller()
     return _show(options, agent)
 
@@ -30,12 +31,17 @@ def _show(options: argparse.Namespace, agent: LocalAgent | None) -> int:
     from explorer.app import KexploreApp
     from explorer.commands.connection import narrate
     from explorer.session.recording import replay
+    from explorer.session.snapshot_target import SnapshotTarget
     from explorer.session.target import LabTarget, LocalTarget, Target
 
     local, lab = LocalTarget(), LabTarget()
     if agent is not None:
         local.adopt(agent)
-    chosen: Target = replay(options.replay) if options.replay else lab if options.lab else local
+    chosen: Target = lab if options.lab else local
+    if options.replay:
+        chosen = replay(options.replay)
+    elif options.kernel:
+        chosen = SnapshotTarget(Path(options.kernel))
     app = KexploreApp(chosen, list(dict.fromkeys([chosen, local, lab])))
     asyncio.run(app.run_async())
     for thing in app.left_behind:

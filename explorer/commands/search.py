@@ -15,11 +15,11 @@ _STAGES = frozenset({Stage.NAMES, Stage.LISTS, Stage.SEARCH})
 
 def run(options: argparse.Namespace) -> int:
     """Print the best matches, best first; FAILED when there are none."""
-    return asyncio.run(_run(" ".join(options.query), options.limit, options.json))
+    return asyncio.run(_run(" ".join(options.query), options.limit, options.json, options.kernel))
 
 
-async def _run(query: str, limit: int, as_json: bool) -> int:
-    async with session(_STAGES) as current:
+async def _run(query: str, limit: int, as_json: bool, snapshot: str | None) -> int:
+    async with session(_STAGES, snapshot=snapshot) as current:
         assert current.catalog is not None
         assert current.search is not None
         result = current.search.search(query, limit)

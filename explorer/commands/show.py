@@ -23,13 +23,15 @@ _STAGES = frozenset({Stage.NAMES, Stage.LISTS, Stage.PROTOTYPES})
 
 def run(options: argparse.Namespace) -> int:
     """Print every symbol of that name."""
-    return asyncio.run(_run(options.symbol, options.json))
+    return asyncio.run(_run(options.symbol, options.json, options.kernel))
 
 
-async def _run(name: str, as_json: bool) -> int:
-    async with session(_STAGES) as current:
+async def _run(name: str, as_json: bool, snapshot: str | None) -> int:
+    async with session(_STAGES, snapshot=snapshot) as current:
         catalog = current.catalog
         assert catalog is not None
+        assert current.hello is not None
+        hidden = current.hello.addresses_hidden_by
         symbols = catalog.find(name)
         if not symbols:
             raise UnknownSymbolError(name, catalog.nearest(name))
@@ -38,7 +40,7 @@ async def _run(name: str, as_json: bool) -> int:
             if as_json:
                 print(json.dumps(to_json(symbol, prototype, verdict)))
             else:
-                print(("\n" if number else "") + to_text(symbol, prototype, verdict))
+                print(("\n" if number else "") + to_text(symbol, prototype, verdict, hidden))
         _tell_what_is_missing(current)
         return ExitCode.OK
 
@@ -52,13 +54,13 @@ def to_json(symbol: Symbol, prototype: Prototype, verdict: Verdict) -> dict[str,
     }  # fmt: skip
 
 
-def to_text(symbol: Symbol, prototype: Prototype, verdict: Verdict) -> str:
-    """What a person reads."""
+def to_text(symbol: Symbol, prototype: Prototype, verdict: Verdict, hidden: str) -> str:
+    """What a person reads; ``hidden`` says why there is no address where there is none."""
     lines = [prototype.text]
     cause = f" ({prototype.cause})" if prototype.cause else ""
     source = "" if prototype.source is Source.NONE else f", from {_SOURCES[prototype.source]}"
     lines.append(f"  prototype  {prototype.trust.value}{source}{cause}")
-    where = "hidden by the kernel (kptr_restrict)" if symbol.address is None else f"{symbol.address:#x}"
+    where = hidden if symbol.address is None else f"{symbol.address:#x}"
     size = "" if symbol.size is None else f", {symbol.size} bytes"
     module = f", module {symbol.module}" if symbol.module else ""
     lines.append(f"  address    {where}{size}{module}")

@@ -30,7 +30,7 @@ def run(options: argparse.Namespace) -> int:
     specs = list(dict.fromkeys(ProbeSpec.parse(text) for text in options.probes))
     command = GatedCommand(options.traced) if options.traced is not None else None
     try:
-        return asyncio.run(_Trace(specs, command, options.duration, options.count, options.json).run())
+        return asyncio.run(_Trace(specs, command, options.duration, options.count, options.json, options.kernel).run())
     finally:
         if command is not None:
             command.abandon()
@@ -46,12 +46,14 @@ class _Trace:
         duration: float | None,
         count: int | None,
         as_json: bool,
+        snapshot: str | None,
     ) -> None:
         self._specs = specs
         self._command = command
         self._duration = duration
         self._count = count
         self._json = as_json
+        self._snapshot = snapshot
         self._printed = 0
         self._taken = 0
         self._first_time: int | None = None
@@ -59,7 +61,7 @@ class _Trace:
         self._code = int(ExitCode.OK)
 
     async def run(self) -> int:
-        async with session(_STAGES, rows_outstanding=_ROWS) as current:
+        async with session(_STAGES, snapshot=self._snapshot, rows_outstanding=_ROWS) as current:
             current.subscribe(lambda change: self._changed(current, change))
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 asyncio.get_running_loop().add_signal_handler(number, self._interrupted, number)

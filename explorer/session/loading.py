@@ -12,7 +12,6 @@ import enum
 from collections.abc import AsyncIterator, Callable
 from typing import TypeVar
 
-from explorer.agent.protocol import Code
 from explorer.errors import TargetLostError
 from explorer.session.agent_client import AgentClient, Hello
 from symbols import btf, kallsyms, kernel_config, system_calls, tracing_lists
@@ -129,7 +128,7 @@ async def _load_lists(client: AgentClient, hello: Hello, catalog: Catalog, loadi
             modules=await _fact(client, "modules", loading, tracing_lists.parse_modules),
             notrace_allowed=None if config is None or isinstance(config, KexploreError) else config == "y",
             no_jumps=await _why_no_jumps(client, loading),
-            no_probes=hello.cause if hello.code == Code.KERNEL_CANNOT.value else "",
+            no_probes=hello.no_probes,
         )
     )
 

@@ -7,10 +7,8 @@ The file is xz over frames of the protocol, each ``{"op": "entry", "t": seconds,
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import dataclasses
 import lzma
-import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +17,7 @@ from typing import Any
 from explorer.agent import protocol
 from explorer.errors import UsageError
 from explorer.session.agent_client import AgentClient, Listener
+from explorer.session.played_agent import AgentMaker, PlayedAgent, PlayedTarget
 from explorer.session.target import Progress, Target
 from symbols.errors import KexploreError
 
@@ -159,7 +158,7 @@ def _place(probe: dict[str, Any]) -> str:
     return f"{where}%{probe['kind']}"
 
 
-class ReplayTarget(Target):
+class ReplayTarget(PlayedTarget):
     """A recording played back: facts at once, events at their pace from the moment that the first probe is armed.
 
     Args:
@@ -172,92 +171,66 @@ class ReplayTarget(Target):
         self.summary = "a session on another kernel, played back"
         self._path = path
         self._pace = pace
-        self._player: asyncio.Task[None] | None = None
 
-    async def connect(self, listener: Listener, progress: Progress) -> AgentClient:
-        """Read the file and play its agent.
+    async def prepare(self) -> AgentMaker:
+        """Read the file.
 
         Raises:
             RecordingError: It cannot be read.
         """
         recording = await asyncio.to_thread(Recording.read, self._path)
-        ours, theirs = socket.socketpair()
-        streams = await asyncio.open_connection(sock=theirs)
-        self._player = asyncio.create_task(_Player(recording, self._pace, *streams).run(), name="player")
-        return AgentClient(*await asyncio.open_connection(sock=ours), listener)
-
-    async def close(self) -> None:
-        """Stop playing."""
-        if self._player is not None:
-            self._player.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._player
-            self._player = None
+        return lambda reader, writer: _Player(recording, self._pace, reader, writer)
 
 
-class _Player:
+class _Player(PlayedAgent):
     """The agent of a recording."""
 
     def __init__(
         self, recording: Recording, pace: float, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
+        super().__init__(reader, writer)
         self._recording = recording
         self._pace = pace
-        self._reader = reader
-        self._writer = writer
-        self._playing: asyncio.Task[None] | None = None
+        self._events: asyncio.Task[None] | None = None
         self._counters: dict[int, list[int]] = {}
         """Of the probes that are armed, by number."""
 
-    async def run(self) -> None:
-        """Answer until the explorer goes."""
-        self._send(self._recording.hello)
-        decoder = protocol.Decoder(protocol.MAX_REQUEST, 0)
-        try:
-            while data := await self._reader.read(1 << 16):
-                for message, _ in decoder.feed(data):
-                    self._answer(message)
-                await self._writer.drain()
-        except ConnectionError:
-            pass  # the explorer went without a word: nothing to clean up here
-        finally:
-            if self._playing is not None:
-                self._playing.cancel()
-            self._writer.close()
+    def hello(self) -> protocol.Message:
+        """The first message, as it was."""
+        return self._recording.hello
 
-    def _answer(self, message: protocol.Message) -> None:
+    def ended(self) -> None:
+        """Stop the events."""
+        if self._events is not None:
+            self._events.cancel()
+
+    async def answer(self, message: protocol.Message) -> None:
+        """Answer as was answered then."""
         number = message.get("id")
         match message:
             case {"op": "fact", "name": name} if name in self._recording.facts:
                 for answer, blob in self._recording.facts[name]:
-                    self._send({**answer, "id": number}, blob)
+                    self.send({**answer, "id": number}, blob)
             case {"op": "fact", "name": name}:
                 words = f"the recording does not hold {name}"
-                self._send(protocol.error(number, protocol.Code.NO_SUCH_FACT, words))
+                self.send(protocol.error(number, protocol.Code.NO_SUCH_FACT, words))
             case {"op": "arm", "probe": probe}:
                 self._arm(number, probe)
             case {"op": "disarm", "probe": probe}:
                 counters = self._counters.pop(probe, _NO_COUNTERS)
-                self._send({"op": "disarmed", "id": number, "probe": probe, "counters": counters})
-            case {"op": "quit"}:
-                self._send({"op": "bye", "id": number, "left": []})
-                self._writer.close()
-            case {"op": "clean"}:
-                self._send({"op": "cleaned", "id": number, "removed": [], "failed": []})
-            case {"op": "focus"}:
-                self._send({"op": "focused", "id": number})
+                self.send({"op": "disarmed", "id": number, "probe": probe, "counters": counters})
 
     def _arm(self, number: int | None, probe: dict[str, Any]) -> None:
         take = self._recording.takes.get(_place(probe))
         if take is None:
             held = ", ".join(sorted(place.strip(":").replace("+0%entry", "") for place in self._recording.takes))
             words = f"the recording holds no events of {probe.get('symbol') or hex(probe['address'])}"
-            self._send(protocol.error(number, protocol.Code.KERNEL_CANNOT, words, f"it holds: {held}"))
+            self.send(protocol.error(number, protocol.Code.KERNEL_CANNOT, words, f"it holds: {held}"))
             return
-        self._send({**take.answer, "id": number})
+        self.send({**take.answer, "id": number})
         self._counters[take.number] = _NO_COUNTERS
-        if self._playing is None or self._playing.done():
-            self._playing = asyncio.create_task(self._play(take.since))
+        if self._events is None or self._events.done():
+            self._events = asyncio.create_task(self._play(take.since))
 
     async def _play(self, start: float) -> None:
         """Play everything since a moment, as far as it is of probes that are armed by then: in one order, as it was."""
@@ -272,11 +245,7 @@ class _Player:
             self._counters.update((int(key), value) for key, value in counters.items())
             rows = [row for row in batch["rows"] if row[0] in self._counters]
             if counters or rows:
-                self._send({"op": "batch", "counters": counters, "lost": batch["lost"], "rows": rows})
-
-    def _send(self, message: protocol.Message, blob: bytes = b"") -> None:
-        if not self._writer.is_closing():
-            self._writer.write(protocol.encode(message, blob))
+                self.send({"op": "batch", "counters": counters, "lost": batch["lost"], "rows": rows})
 
 
 def replay(text: str) -> ReplayTarget:

@@ -133,7 +133,7 @@ def _place_words(location: Location) -> tuple[str, str]:
 
 def _verdict(session: Session, symbol: Symbol) -> tuple[tuple[str, Style], str]:
     """Whether it can be probed, and the reason."""
-    if session.hello is not None and not session.hello.can_probe:
+    if session.hello is not None and not session.hello.judges_functions:
         return ("✗ nothing can be probed on this kernel", ERROR), ""
     if Stage.LISTS not in session.loading.done:
         return ("whether it can be probed is being looked up…", MUTED), ""
@@ -161,7 +161,9 @@ def _refusals(session: Session, symbol: Symbol, width: int) -> Lines:
 
 
 def _place(session: Session, symbol: Symbol) -> str:
-    words = ["address hidden by the kernel" if symbol.address is None else f"{symbol.address:#x}"]
+    assert session.hello is not None
+    hidden = f"address {session.hello.addresses_hidden_by}"
+    words = [hidden if symbol.address is None else f"{symbol.address:#x}"]
     if symbol.size is not None:
         words.append(f"{count(symbol.size)} bytes")
     words.append(f"module {symbol.module}" if symbol.module else "kernel text")

@@ -66,7 +66,9 @@ def _cannot_probe(session: Session, width: int) -> Lines:
         *paragraph(hello.hint, TEXT, width),
         [],
     ]
-    if hello.euid != 0:
+    if hello.snapshot is not None:
+        lines += _key("t", "look at the kernel of this machine, or at the lab's")
+    elif hello.euid != 0:
         lines += _key("t", "start the agent through sudo, or use the lab, a throwaway kernel")
     else:
         lines += _key("t", "try it in the lab, a throwaway kernel in QEMU: the same keys work there")

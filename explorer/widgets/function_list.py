@@ -132,7 +132,7 @@ class FunctionList(LineView):
         assert session.catalog is not None
         if Stage.LISTS not in session.loading.done:
             return Segment("  ", FAINT)
-        if session.hello is not None and not session.hello.can_probe:
+        if session.hello is not None and not session.hello.judges_functions:
             return Segment("  ", FAINT)  # true of all of them, and said elsewhere
         mark, style = verdict_mark(session.catalog.verdict(symbol))
         return Segment(mark + " ", style)

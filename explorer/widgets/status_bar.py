@@ -65,7 +65,8 @@ class StatusBar(Widget):
         if hello is None:
             return line
         line.append((printable(f"{hello.release} {hello.machine}"), TEXT, 2))
-        line.append(("root" if hello.euid == 0 else f"uid {hello.euid}", MUTED if hello.euid == 0 else WARNING, 3))
+        if hello.snapshot is None:
+            line.append(("root" if hello.euid == 0 else f"uid {hello.euid}", MUTED if hello.euid == 0 else WARNING, 3))
         if session.gone:
             line.append(("✗ the agent is gone", ERROR, 0))
         elif hello.can_probe:

@@ -143,7 +143,7 @@ def test_a_closed_pipe_is_no_traceback() -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give root up")
 def test_under_sudo_root_is_given_up_or_it_is_said_why_that_cannot_be() -> None:
     nobody = pwd.getpwnam("nobody")
-    readable = all(_others_can_read(place) for place in map(Path, sys.path) if place.is_dir())
+    readable = all(others_can_read(place) for place in map(Path, sys.path) if place.is_dir())
     result = kexplore("search", "opnat2", "--limit", "1", SUDO_UID=str(nobody.pw_uid), SUDO_GID=str(nobody.pw_gid))
     assert "Traceback" not in result.stderr
     if readable:
@@ -153,5 +153,5 @@ def test_under_sudo_root_is_given_up_or_it_is_said_why_that_cannot_be() -> None:
         assert "nobody cannot read" in result.stderr
 
 
-def _others_can_read(place: Path) -> bool:
+def others_can_read(place: Path) -> bool:
     return all(parent.stat().st_mode & 0o001 for parent in (place, *place.parents))
