@@ -14,7 +14,9 @@ from symbols.errors import KexploreError
 
 VERSION = "0.1.0"
 
-_ON_SNAPSHOTS = frozenset(f"explorer.commands.{name}" for name in ("explore", "search", "show", "trace", "doctor"))
+_ON_SNAPSHOTS = frozenset(
+    f"explorer.commands.{name}" for name in ("explore", "search", "show", "type", "trace", "doctor")
+)
 
 EPILOG = """\
 PROBE:  do_sys_openat2   do_sys_openat2%return   vfs_read+0x1f   0xffffffff812a5678   ext4:ext4_file_open
@@ -123,7 +125,7 @@ def _run(words: list[str]) -> int:
     if options.replay and (options.lab or options.command != "explorer.commands.explore"):
         parser().error("--replay goes with the full-screen program alone")
     if options.kernel and (options.lab or options.replay or options.command not in _ON_SNAPSHOTS):
-        parser().error("--kernel goes with the full-screen program, search, show, trace and doctor")
+        parser().error("--kernel goes with the full-screen program, search, show, type, trace and doctor")
     if options.lab and options.command not in ("explorer.commands.explore", "explorer.commands.snapshot"):
         return _in_lab([word for word in words if word != "--lab"], traced)
     command = importlib.import_module(options.command)

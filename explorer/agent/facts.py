@@ -57,7 +57,7 @@ _PATHS: Dict[str, Tuple[List[str], str]] = {
 }
 # What other people have armed at this moment: no lasting property of the kernel.
 _MOMENTARY = frozenset({"enabled_functions", "kprobes", "dynamic_events"})
-STANDING = ("config", "btf", *(name for name in _PATHS if name not in _MOMENTARY))
+STANDING = ("config", "btf", "syscall_formats", *(name for name in _PATHS if name not in _MOMENTARY))
 """The facts that describe the kernel for as long as it runs; ``btf:NAME`` follows from ``btf``."""
 
 _MODULE_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")

@@ -17,11 +17,11 @@ _STAGES = frozenset({Stage.NAMES, Stage.PROTOTYPES})
 
 def run(options: argparse.Namespace) -> int:
     """Print every type of that name."""
-    return asyncio.run(_run(" ".join(options.name), options.json))
+    return asyncio.run(_run(" ".join(options.name), options.json, options.kernel))
 
 
-async def _run(name: str, as_json: bool) -> int:
-    async with session(_STAGES) as current:
+async def _run(name: str, as_json: bool, snapshot: str | None) -> int:
+    async with session(_STAGES, snapshot=snapshot) as current:
         assert current.catalog is not None
         types = current.catalog.types()
         found = types.find(name)

@@ -13,12 +13,16 @@ from explorer.session.snapshot import Missing
 from explorer.session.snapshot_packing import SnapshotBuilder
 
 _WITHOUT_ADDRESSES = frozenset(
-    {"available_filter_functions", "tracing_readme", "config", "lockdown", "notes", "cpuinfo", "btf"}
-)
+    {
+        "available_filter_functions", "tracing_readme", "syscall_formats", "kprobes_optimization", "config", "lockdown",
+        "notes", "cpuinfo", "btf",
+    }
+)  # fmt: skip
 """Facts that hold none. ``notes`` tell where the kernel was linked to, which every copy of it does."""
 
 _ADDRESSES = {
     "kallsyms": re.compile(rb"^()[0-9a-f]+", re.MULTILINE),
+    "traceable_addresses": re.compile(rb"^()[0-9a-f]+", re.MULTILINE),
     "modules": re.compile(rb"\b(0x)[0-9a-f]+"),
     "kprobe_blacklist": re.compile(rb"\b(0x)[0-9a-f]+"),
 }

@@ -43,6 +43,10 @@ def test_search_finds_the_same(snapshot: str) -> None:
     assert json.loads(found.splitlines()[0])["name"] == "do_sys_openat2"
 
 
+def test_types_are_the_same(snapshot: str) -> None:
+    assert kexplore("--kernel", snapshot, "type", "open_how").stdout == kexplore("type", "open_how").stdout != ""
+
+
 def test_tracing_on_it_is_refused(snapshot: str) -> None:
     result = kexplore("--kernel", snapshot, "trace", "vfs_read", "--", "true")
     assert result.returncode == 4

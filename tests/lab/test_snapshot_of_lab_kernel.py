@@ -13,13 +13,14 @@ import pytest
 
 from explorer import new_file
 from explorer.commands.show import to_json
+from explorer.session.loading import Stage
 from explorer.session.session import Session
 from explorer.session.snapshot_taking import take
 from explorer.session.snapshot_target import SnapshotTarget
 from explorer.session.target import LocalTarget, Target
 from symbols.errors import KexploreError
 
-SAMPLE = 600
+SAMPLE = 300
 _PADDING = 5
 """Symbols of padding among them: half of all symbols are, all alike, and each is slow to look up by its name."""
 
@@ -28,7 +29,7 @@ async def described(target: Target, snapshot: Path | None = None) -> tuple[list[
     """The lines of ``show --json`` of a seeded sample of symbols, and how many there are of each verdict."""
     session = Session(target)
     await session.open()
-    await session.load()
+    await session.load(frozenset({Stage.NAMES, Stage.LISTS, Stage.PROTOTYPES}))
     if snapshot is not None:
         new_file.write(snapshot, (await take(session)).pieces(), force=False)
     catalog = session.catalog
