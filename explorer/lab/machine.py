@@ -20,7 +20,7 @@ from explorer.lab.guest import frames
 from explorer.lab.kernel_image import SERIES_6_12, KernelImage, KernelSeries, cache_directory, kernel_image
 from explorer.lab.packages import Programs, Progress, programs
 from explorer.lab.qemu import Hardware
-from explorer.lab.sharing import share
+from explorer.lab.sharing import require_rights, share
 
 BOOT_SECONDS = 120.0
 """An emulated kernel takes 4 to 8 seconds on an idle machine."""
@@ -95,6 +95,7 @@ class Lab:
             raise LabError(f"the lab has no kernel for {os.uname().machine}", "run it on an x86-64 machine")
         cache = cache_directory()
         found = await programs(progress)
+        require_rights(found.virtiofsd, os.geteuid() == 0, os.getgroups())
         try:
             image = await kernel_image(series, cache, progress)
             accelerated = await acceleration(found.qemu, image, cache, progress)

@@ -13,6 +13,8 @@ import tempfile
 from pathlib import Path
 
 from explorer.lab import tether
+from explorer.lab.errors import LabError
+from symbols.errors import Category
 
 
 def connected_listener() -> tuple[socket.socket, socket.socket]:
@@ -35,6 +37,22 @@ def connected_listener() -> tuple[socket.socket, socket.socket]:
         client.close()
         raise
     return listener, client
+
+
+def require_rights(virtiofsd: Path, root: bool, groups: list[int]) -> None:
+    """Refuse before anything is fetched or booted what virtiofsd would refuse in the middle of it.
+
+    Args:
+        virtiofsd: The program.
+        root: Whether this is root.
+        groups: This process's supplementary groups.
+
+    Raises:
+        LabError: The program in C gives up supplementary groups or ends, and only root may give them up.
+    """
+    if virtiofsd.parent.name == "qemu" and groups and not root:
+        message = "the lab needs root here: QEMU's own virtiofsd cannot share files for a user who is in a group"
+        raise LabError(message, "sudo kexplore lab (or sudo kexplore --lab)", Category.NOT_PERMITTED)
 
 
 def options(virtiofsd: Path, listener: int, root: bool) -> list[str]:

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from explorer.lab import sharing
+from explorer.lab.errors import LabError
+from symbols.errors import Category
 
 
 @pytest.mark.parametrize("length", [0, 150], ids=["", "longer-than-a-socket-path"])
@@ -38,3 +40,14 @@ def test_each_virtiofsd_gets_its_own_options() -> None:
 
 def test_without_root_no_limit_is_raised() -> None:
     assert "--rlimit-nofile=0" in sharing.options(Path("/usr/libexec/virtiofsd"), 7, root=False)
+
+
+def test_a_user_in_a_group_is_told_at_once_that_the_old_program_needs_root() -> None:
+    old, new = Path("/usr/lib/qemu/virtiofsd"), Path("/usr/libexec/virtiofsd")
+    with pytest.raises(LabError, match="needs root") as refused:
+        sharing.require_rights(old, root=False, groups=[1000])
+    assert refused.value.category is Category.NOT_PERMITTED
+    assert "sudo" in refused.value.hint
+    sharing.require_rights(old, root=True, groups=[0])
+    sharing.require_rights(old, root=False, groups=[])
+    sharing.require_rights(new, root=False, groups=[1000])
