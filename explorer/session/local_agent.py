@@ -44,7 +44,9 @@ class LocalAgent:
         Raises:
             AgentError: It cannot be started.
         """
-        command = ["sudo", "--", *agent_command()] if sudo else agent_command()
+        # In the background once it has asked: with use_pty, as Debian sets it, sudo would go on reading the terminal,
+        # take half of the keys that are meant for the program, and put the terminal's modes back when it ends.
+        command = ["sudo", "-b", "--", *agent_command()] if sudo else agent_command()
         environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
         try:
             # A session of its own, so that the terminal's signals do not reach it; sudo needs the terminal to ask.
