@@ -55,9 +55,11 @@ class BrowseScreen(Screen[None]):
         Binding("3", "focus_pane('card')", "Card", show=False, id="browse.pane-3", tooltip="The function's card"),
         Binding("4", "focus_pane('probes')", "Probes", show=False, id="browse.pane-4", tooltip="The probes"),
         Binding("5", "focus_pane('events')", "Events", show=False, id="browse.pane-5", tooltip="The events"),
-        Binding("tab", "app.focus_next", "Next pane", show=False, id="browse.next-pane", tooltip="The next pane"),
+        # With priority: a key that comes right behind, as over a slow line, is then for the next pane already.
+        Binding("tab", "app.focus_next", "Next pane", show=False, id="browse.next-pane", priority=True,
+                tooltip="The next pane"),
         Binding("shift+tab", "app.focus_previous", "Previous pane", show=False, id="browse.previous-pane",
-                tooltip="The previous pane"),
+                priority=True, tooltip="The previous pane"),
     ]  # fmt: skip
 
     def __init__(self, switchboard: Switchboard) -> None:

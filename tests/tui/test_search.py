@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from textual.events import Key
 
+from explorer.screens.targets import TargetsScreen
 from tests.scripted_agent import FUNCTIONS, ScriptedAgent
 from tests.tui.driving import LARGE, SMALL, running
 
@@ -91,3 +92,11 @@ async def test_nothing_known_of_a_function_does_not_look_like_loading() -> None:
         card = driver.text("#card")
         assert "no prototype" in card
         assert "loading" not in card
+
+
+async def test_a_key_right_behind_tab_is_for_the_next_pane() -> None:
+    async with running(ScriptedAgent()) as driver:
+        driver.app.post_message(Key("tab", "\t"))
+        driver.app.post_message(Key("t", "t"))  # in one piece, as over a slow line
+        await driver.until(lambda: isinstance(driver.app.screen, TargetsScreen))
+        assert driver.browse.search_box.value == ""
