@@ -12,30 +12,22 @@ from collections.abc import Sequence
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
-from symbols import prototypes, system_call_prototypes, system_calls
+from symbols import absent_names, prototypes, system_call_prototypes, system_calls
 from symbols.btf import Btf
-from symbols.errors import FactError, KexploreError, UnknownSymbolError
+from symbols.errors import FactError, KexploreError
+from symbols.families import dotted_rows, grouped
 from symbols.kallsyms import PSEUDO_MODULES, SymbolTable
 from symbols.naming import Part, is_plain, part_of
 from symbols.prototype import Prototype
-from symbols.symbol import FUNCTION_TYPES, Symbol
+from symbols.symbol import FUNCTION_TYPES, Instance, Symbol
 from symbols.text_sections import find_sections
 from symbols.tracing_lists import TracingLists
 from symbols.type_index import TypeIndex
-from symbols.verdict import Verdict, VerdictKind
+from symbols.verdict import Verdict
 from symbols.verdicts import Evidence, judge
 
 _ALIKE = 0.6
 """Least similarity, of 0 to 1, of a name that is offered for one that does not exist."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Instance:
-    """One of several symbols of the same name, and the names beside it by which a person tells them apart."""
-
-    symbol: Symbol
-    before: str | None
-    after: str | None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -61,7 +53,7 @@ class Catalog:
     Attributes:
         architecture: As ``uname -m`` prints it.
         rows: What a list shows by default, as rows of the table: functions, without padding, stubs, cold parts and
-            section marks, one row for each name and module.
+            section marks, one row for each name and module; variants right behind their functions.
         names: The names of ``rows``, in parallel, for the search.
     """
 
@@ -75,7 +67,8 @@ class Catalog:
         self._by_name: dict[str, int] = {}
         self._more: dict[str, list[int]] = {}
         """Names with more than one row: all of their rows."""
-        shown = array("I")
+        self._dotted: dict[str, list[int]] | None = None
+        shown, dotted = array("I"), array("I")
         by_name = self._by_name
         names, types = table.names, table.types
         # __pfx_ is half of all symbols; found by looking through the names when somebody asks for one.
@@ -89,8 +82,10 @@ class Catalog:
                     continue
             if types[row] in FUNCTION_TYPES and (is_plain(name) or part_of(name) in _SHOWN):
                 shown.append(row)
-        self.rows: Sequence[int] = shown
-        self.names: list[str] = [table.names[row] for row in shown]
+                if "." in name:
+                    dotted.append(row)
+        self.rows: Sequence[int] = grouped(shown, dotted, self._shown_owner)
+        self.names: list[str] = [table.names[row] for row in self.rows]
         self._sections = find_sections(architecture, self._address_of)
 
     def add_tracing_lists(self, lists: TracingLists) -> None:
@@ -162,10 +157,9 @@ class Catalog:
         """
         symbols = self.find(name)
         if not symbols:
-            raise UnknownSymbolError(name, self.nearest(name))
+            raise absent_names.error_on(self, name)
         if len(symbols) > 1:
-            places = ", ".join(f"{s.address:#x}" if s.address is not None else s.qualified_name for s in symbols)
-            raise KexploreError(f"{len(symbols)} symbols are named {name!r}", f"pick one by address: {places}")
+            raise absent_names.several(self, name)
         return self.land(symbols[0], offset)
 
     def land(self, symbol: Symbol, offset: int) -> Landing:
@@ -181,22 +175,19 @@ class Catalog:
 
     def instances(self, name: str) -> list[Instance]:
         """All symbols of a name with what stands beside each, to pick one by."""
-        names = self._table.names
-        found = []
-        for symbol in self.find(name):
-            before, after = self._table.neighbours(symbol.index)
-            if before is not None and part_of(names[before]) is Part.PADDING:
-                before, _ = self._table.neighbours(before)
-            if after is not None and part_of(names[after]) is Part.PADDING:
-                _, after = self._table.neighbours(after)
-            found.append(
-                Instance(
-                    symbol,
-                    names[before] if before is not None else None,
-                    names[after] if after is not None else None,
-                )
-            )
-        return found
+        return [self._instance(symbol) for symbol in self.find(name)]
+
+    def variants(self, name: str) -> list[Symbol]:
+        """What the compiler made of a function of this name: its ``.isra``, ``.constprop``, ``.part`` and ``.cold``."""
+        module, _, plain = name.rpartition(":")
+        found = (self._table.symbol(row) for row in self._dotted_rows(plain))
+        return [symbol for symbol in found if symbol.is_function and (not module or symbol.module == module)]
+
+    def kin(self, symbol: Symbol) -> list[Instance]:
+        """All functions that come of the same name: those that share it, then their variants and parts."""
+        rows = [*self._rows_of(symbol.base_name), *self._dotted_rows(symbol.base_name)]
+        functions = (row for row in rows if self._table.types[row] in FUNCTION_TYPES)
+        return [self._instance(self._table.symbol(row)) for row in functions]
 
     def count(self, symbol: Symbol) -> int:
         """How many symbols the kernel finds for this name.
@@ -219,18 +210,17 @@ class Catalog:
 
     def verdict_on_name(self, name: str) -> Verdict:
         """Why there is no symbol of this name, as far as that can be told."""
-        module, _, plain = name.rpartition(":")
-        if module and not self._is_loaded(module):
-            cause = f"no module {module} is loaded: the kernel would take the probe silently, and it would never fire"
-            return Verdict(VerdictKind.MODULE_NOT_LOADED, None, cause)
-        variants = [other for other in self.names if other.startswith(f"{plain}.")]
-        if variants:
-            cause = f"the compiler left no {plain}, only {', '.join(variants[:3])}"
-        elif near := self.nearest(plain):
-            cause = f"no symbol has this name; near: {', '.join(near)}"
-        else:
-            cause = "no symbol has this name"
-        return Verdict(VerdictKind.UNKNOWN, None, cause)
+        return absent_names.verdict_on(self, name)
+
+    def is_loaded(self, module: str) -> bool:
+        """Whether a module of this name is there."""
+        modules = self._lists.modules if self._lists else {}
+        return module in self._table.modules or (not isinstance(modules, KexploreError) and module in modules)
+
+    def in_types(self, module: str, name: str) -> bool:
+        """Whether type information names a function: that of a module, or with "" any."""
+        read = [self._btf.get(module)] if module else self._btf.values()
+        return any(isinstance(btf, Btf) and btf.functions(name) for btf in read)
 
     def prototype(self, symbol: Symbol) -> Prototype:
         """The prototype of a function; with ``Trust.NONE`` and the cause where nothing is known."""
@@ -252,13 +242,31 @@ class Catalog:
         )
         return list(dict.fromkeys(match for match, _, _ in found))[:limit]
 
-    def _is_loaded(self, module: str) -> bool:
-        modules = self._lists.modules if self._lists else {}
-        return module in self._table.modules or (not isinstance(modules, KexploreError) and module in modules)
-
     def _address_of(self, name: str) -> int | None:
         row = self._by_name.get(name)
         return None if row is None or self._table.module(row) is not None else self._table.address(row)
+
+    def _dotted_rows(self, base: str) -> Sequence[int]:
+        if self._dotted is None:
+            self._dotted = dotted_rows(self._table.names)
+        return self._dotted.get(base, ())
+
+    def _instance(self, symbol: Symbol) -> Instance:
+        names = self._table.names
+        before, after = self._table.neighbours(symbol.index)
+        if before is not None and part_of(names[before]) is Part.PADDING:
+            before, _ = self._table.neighbours(before)
+        if after is not None and part_of(names[after]) is Part.PADDING:
+            _, after = self._table.neighbours(after)
+        return Instance(
+            symbol, names[before] if before is not None else None, names[after] if after is not None else None
+        )
+
+    def _shown_owner(self, row: int) -> int | None:
+        """The function of the same module that a dotted name belongs to."""
+        base = self._table.names[row].partition(".")[0]
+        module = self._table.module(row)
+        return next((other for other in self._rows_of(base) if self._table.module(other) == module), None)
 
     def _owner(self, symbol: Symbol) -> Symbol | None:
         """The function that the kernel looks up for a dotted name: the first of the name before the dot."""

@@ -42,3 +42,22 @@ class Symbol:
     def qualified_name(self) -> str:
         """``module:name``, or the plain name in the kernel itself."""
         return f"{self.module}:{self.name}" if self.module else self.name
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Instance:
+    """One of several symbols of the same name, and the names beside it by which a person tells them apart."""
+
+    symbol: Symbol
+    before: str | None
+    after: str | None
+
+    @property
+    def words(self) -> str:
+        """Its address, its module, and what stands beside it."""
+        symbol = self.symbol
+        if symbol.address is None:
+            return symbol.qualified_name
+        beside = " and ".join(name for name in (self.before, self.after) if name)
+        words = [words for words in (symbol.module and f"in {symbol.module}", beside and f"beside {beside}") if words]
+        return f"{symbol.address:#x}" + (f" ({', '.join(words)})" if words else "")

@@ -11,11 +11,12 @@ from explorer.commands.connection import narrate, session
 from explorer.errors import ExitCode
 from explorer.session.loading import Stage
 from explorer.session.session import Session
-from symbols.errors import UnknownSymbolError
+from symbols import absent_names
+from symbols.catalog import Catalog
 from symbols.location import InnerRegister, Location, Register
 from symbols.prototype import Prototype, Source
-from symbols.symbol import Symbol
-from symbols.verdict import Verdict
+from symbols.symbol import Instance
+from symbols.verdict import Verdict, VerdictKind
 
 _SOURCES = {Source.BTF: "BTF", Source.DWARF: "DWARF", Source.TRACEPOINT: "the system call's tracepoint"}
 _STAGES = frozenset({Stage.NAMES, Stage.LISTS, Stage.PROTOTYPES})
@@ -32,30 +33,36 @@ async def _run(name: str, as_json: bool, snapshot: str | None) -> int:
         assert catalog is not None
         assert current.hello is not None
         hidden = current.hello.addresses_hidden_by
-        symbols = catalog.find(name)
-        if not symbols:
-            raise UnknownSymbolError(name, catalog.nearest(name))
-        for number, symbol in enumerate(symbols):
+        instances = catalog.instances(name)
+        if not instances:
+            raise absent_names.error_on(catalog, name)
+        for number, instance in enumerate(instances):
+            symbol = instance.symbol
             prototype, verdict = catalog.prototype(symbol), catalog.verdict(symbol)
             if as_json:
-                print(json.dumps(to_json(symbol, prototype, verdict)))
+                print(json.dumps(to_json(instance, prototype, verdict)))
             else:
-                print(("\n" if number else "") + to_text(symbol, prototype, verdict, hidden))
+                print(("\n" if number else "") + to_text(instance, prototype, verdict, hidden))
+        if not as_json:
+            _tell_variants(catalog, name)
         _tell_what_is_missing(current)
         return ExitCode.OK
 
 
-def to_json(symbol: Symbol, prototype: Prototype, verdict: Verdict) -> dict[str, Any]:
+def to_json(instance: Instance, prototype: Prototype, verdict: Verdict) -> dict[str, Any]:
     """One line of ``show --json``; a contract."""
+    symbol = instance.symbol
     return {
         "name": symbol.name, "address": symbol.address, "size": symbol.size, "module": symbol.module,
-        "type": symbol.type, "verdict": verdict.to_json(),
+        "type": symbol.type, "neighbours": {"before": instance.before, "after": instance.after},
+        "verdict": verdict.to_json(),
         "prototype": prototype.to_json() if prototype.source is not Source.NONE else None,
     }  # fmt: skip
 
 
-def to_text(symbol: Symbol, prototype: Prototype, verdict: Verdict, hidden: str) -> str:
+def to_text(instance: Instance, prototype: Prototype, verdict: Verdict, hidden: str) -> str:
     """What a person reads; ``hidden`` says why there is no address where there is none."""
+    symbol = instance.symbol
     lines = [prototype.text]
     cause = f" ({prototype.cause})" if prototype.cause else ""
     source = "" if prototype.source is Source.NONE else f", from {_SOURCES[prototype.source]}"
@@ -64,7 +71,10 @@ def to_text(symbol: Symbol, prototype: Prototype, verdict: Verdict, hidden: str)
     size = "" if symbol.size is None else f", {symbol.size} bytes"
     module = f", module {symbol.module}" if symbol.module else ""
     lines.append(f"  address    {where}{size}{module}")
+    if verdict.kind is VerdictKind.DUPLICATE:
+        lines.append(f"  beside     {' and '.join(filter(None, (instance.before, instance.after)))}")
     mechanism = f" by {verdict.mechanism.value}" if verdict.mechanism else ""
+    mechanism += f" ({verdict.cost.value})" if verdict.cost else ""
     lines.append(f"  verdict    {verdict.kind.value}{mechanism}: {verdict.cause}")
     rows = [("argument", "type", "lives in", "pt_regs")]
     rows += [(p.name or "-", p.type.text, *_place(p.location)) for p in prototype.parameters]
@@ -87,6 +97,17 @@ def _place(location: Location) -> tuple[str, str]:
         offset = f"inside the pt_regs at {location.pointer.text()}: +{location.offset:#x}"
     cause = getattr(location, "cause", "")
     return location.text() + (f": {cause}" if cause else ""), offset
+
+
+def _tell_variants(catalog: Catalog, name: str) -> None:
+    variants = catalog.variants(name)
+    if variants:
+        print("\nthe compiler made of it:")
+    for variant in variants:
+        verdict = catalog.verdict(variant)
+        print(f"  {variant.qualified_name}  {verdict.kind.value}")
+    if variants:
+        print(f"all at once: kexplore trace '{name}.*'")
 
 
 def _tell_what_is_missing(current: Session) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from explorer.commands.connection import narrate, session
 from explorer.errors import ExitCode
+from explorer.session import family
 from explorer.session.events import Event
 from explorer.session.gated_command import GatedCommand
 from explorer.session.loading import Stage
@@ -69,6 +70,7 @@ class _Trace:
                 assert current.hello is not None
                 if current.hello.can_probe:  # else arm says why
                     await current.focus([self._command.pid])
+            self._specs = family.expand(current, self._specs)
             for spec in self._specs:
                 await current.arm(spec, registers=False)
             names = ", ".join(map(str, self._specs))

@@ -14,6 +14,7 @@ from textual.screen import Screen
 from textual.widgets import Input, Static
 
 from explorer.screens.inspector import InspectorScreen
+from explorer.session import family
 from explorer.session.live_search import Found, LiveSearch
 from explorer.session.probe_spec import ProbeKind, ProbeSpec
 from explorer.session.session import Change, Session
@@ -25,12 +26,14 @@ from explorer.widgets.explanations import no_events
 from explorer.widgets.function_card import FunctionCard
 from explorer.widgets.function_list import FunctionList
 from explorer.widgets.key_bar import KeyBar
+from explorer.widgets.kin_lines import next_of_kin
 from explorer.widgets.line_view import LineView
 from explorer.widgets.probe_list import ProbeList
 from explorer.widgets.search_box import SearchBox
 from explorer.widgets.status_bar import StatusBar
 from symbols.errors import KexploreError
 from symbols.search import highlight
+from symbols.symbol import Symbol
 
 PANES = ("search", "functions", "card", "probes", "events")
 REFRESH = 0.1
@@ -266,15 +269,33 @@ class BrowseScreen(Screen[None]):
 
     def action_toggle_probe(self, kind: str) -> None:
         """Arm or disarm a probe on the function that is looked at."""
-        symbol = self.card.symbol if self.focused is self.card else self.functions.selected
-        session = self._session
-        if symbol is None or session is None or session.hello is None:
-            return
-        refusal = session.hello.refusal()
+        session, symbol = self._session, self._looked_at
+        if session is not None and symbol is not None and not self._refuses(session):
+            self._do(session.toggle(session.probe_for(symbol, ProbeKind(kind))))
+
+    def action_toggle_variants(self) -> None:
+        """Arm or disarm the function that is looked at with all that the compiler made of it."""
+        session, symbol = self._session, self._looked_at
+        if session is not None and symbol is not None and not self._refuses(session):
+            self._do(family.toggle(session, symbol, ProbeKind.ENTRY))
+
+    def action_next_of_kin(self, step: int) -> None:
+        """Look at another function that comes of the same name."""
+        session, symbol = self._session, self._looked_at
+        if session is not None and symbol is not None:
+            self.card.show(session, next_of_kin(session, symbol, step))
+            self.action_focus_pane("card")
+
+    @property
+    def _looked_at(self) -> Symbol | None:
+        return self.card.symbol if self.focused is self.card else self.functions.selected
+
+    def _refuses(self, session: Session) -> bool:
+        """Whether nothing can be probed there, which is told."""
+        refusal = session.hello.refusal() if session.hello is not None else None
         if refusal is not None:
             self._refused(KexploreError(refusal.message, "t: look at another kernel, the lab's for one"))
-        else:
-            self._do(session.toggle(session.probe_for(symbol, ProbeKind(kind))))
+        return refusal is not None or session.hello is None
 
     def action_disarm(self) -> None:
         """Disarm the probe under the cursor."""

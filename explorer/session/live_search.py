@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 
 from explorer.session.session import Session
+from symbols.families import together
 
 LIMIT = 500
 """Matches worth listing: nobody scrolls further, a letter more is quicker."""
@@ -68,9 +69,16 @@ class LiveSearch:
 
     def _search(self, session: Session, query: str, generation: int) -> Found:
         index, catalog = session.search, session.catalog
-        if index is not None:
+        if index is not None and catalog is not None:
             result = index.search(query, LIMIT, lambda: self._generation != generation)
-            return Found(query, result.rows, result.total, not result.exhaustive, result.approximate, True)
+            return Found(
+                query,
+                together(catalog.names, result.rows),
+                result.total,
+                not result.exhaustive,
+                result.approximate,
+                True,
+            )
         if catalog is None:
             return Found(query, (), 0, False, False, False)
         plain = query.strip().lower()

@@ -16,13 +16,16 @@ class ProbeKind(enum.Enum):
     RETURN = "return"
 
 
+ALL_VARIANTS = ".*"
+"""Behind a function's name: the function and all that the compiler made of it."""
+
 _FORM = re.compile(
-    r"""(?: (?:(?P<module>[A-Za-z_]\w*):)? (?P<symbol>[A-Za-z_.$][\w.$]*) (?:\+(?P<offset>0x[0-9a-fA-F]+|\d+))?
+    r"""(?: (?:(?P<module>[A-Za-z_]\w*):)? (?P<symbol>[A-Za-z_.$][\w.$]*(?:\.\*)?) (?:\+(?P<offset>0x[0-9a-fA-F]+|\d+))?
         | (?P<address>0x[0-9a-fA-F]+) )
         (?P<kind>%return)?""",
     re.VERBOSE,
 )
-_HINT = "forms: do_sys_openat2, do_sys_openat2%return, vfs_read+0x1f, 0xffffffff812a5678, ext4:ext4_file_open"
+_HINT = "forms: do_sys_openat2, do_sys_openat2%return, vfs_read+0x1f, 0xffffffff812a5678, ext4:ext4_file_open, 'foo.*'"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -30,7 +33,8 @@ class ProbeSpec:
     """A probe as the user names it.
 
     Attributes:
-        symbol: The function's name; "" where ``address`` says it all.
+        symbol: The function's name; "" where ``address`` says it all. ``foo.*`` is ``foo`` with all its variants, which
+            ``explorer.session.family`` turns into the specs of each.
         module: The module's name, or "".
         offset: Bytes from the symbol's start.
         address: An absolute address, or None.
@@ -60,6 +64,10 @@ class ProbeSpec:
                 raise UsageError(f"{text!r} is wider than an address", _HINT)
             return cls("", address=address, kind=kind)
         offset = int(match["offset"], 0) if match["offset"] else 0
+        if offset and match["symbol"].endswith(ALL_VARIANTS):
+            raise UsageError(
+                f"{text!r}: an offset belongs to one function", "name the variant: kexplore show lists them"
+            )
         if offset and kind is ProbeKind.RETURN:
             raise UsageError(f"{text!r}: a return probe has no offset", "probe the return of the function itself: "
                              f"{match['symbol']}%return")  # fmt: skip

@@ -21,12 +21,12 @@ from explorer.session.probe import Counters, Probe, ProbeState, plan_reads
 from explorer.session.probe_spec import ProbeKind, ProbeSpec
 from explorer.session.target import Progress, Target
 from explorer.session.values import FOUR_LEVEL, AddressSpace, Value, address_space, describe
+from symbols import absent_names
 from symbols.abi.conventions import CONVENTIONS
 from symbols.catalog import Catalog
-from symbols.errors import Category, KexploreError, UnknownSymbolError
+from symbols.errors import Category, KexploreError
 from symbols.search import SearchIndex
 from symbols.symbol import Symbol
-from symbols.verdict import VerdictKind
 
 ROWS_OUTSTANDING = 500
 """How many rows the agent may send before the explorer has taken some: what a screen can use of one tick."""
@@ -261,10 +261,9 @@ class Session:
         name = f"{spec.module}:{spec.symbol}" if spec.module else spec.symbol
         symbols = self.catalog.find(name)
         if not symbols:
-            verdict = self.catalog.verdict_on_name(name)
-            if verdict.kind is VerdictKind.MODULE_NOT_LOADED:
-                raise KexploreError(f"{name} cannot be probed: {verdict.cause}", f"modprobe {spec.module}")
-            raise UnknownSymbolError(name, self.catalog.nearest(name))
+            raise absent_names.error_on(self.catalog, name)
+        if self.catalog.count(symbols[0]) > 1:
+            raise absent_names.several(self.catalog, name)
         if spec.offset:
             landing = self.catalog.resolve(name, spec.offset)
             if landing.inside is False:

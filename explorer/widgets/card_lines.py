@@ -15,6 +15,7 @@ from explorer.session.probe_spec import ProbeKind
 from explorer.session.session import Session
 from explorer.widgets import c_prototype
 from explorer.widgets.cells import count, fit
+from explorer.widgets.kin_lines import kin_lines
 from explorer.widgets.palette import BRIGHT, ERROR, FAINT, GOOD, LOCATION, MUTED, NAME, TEXT, TYPE, WARNING
 from symbols.location import InnerRegister, Location, Reference, Register, Registers, Split, Stack, Unknown
 from symbols.prototype import Prototype, Source, Trust
@@ -57,6 +58,7 @@ def card_lines(session: Session, symbol: Symbol, width: int, *, spacious: bool) 
         lines += [*paragraph(symbol.name, BRIGHT, width), [Segment("prototypes are loading…", MUTED)]]
     answer, reason = _verdict(session, symbol)
     lines += [*gap, *paragraph(*answer, width, "  "), *_refusals(session, symbol, width), *table, *gap]
+    lines += kin_lines(session, symbol, width)
     return [*lines, *paragraph(reason, MUTED, width), *paragraph(_place(session, symbol), MUTED, width)]
 
 

@@ -31,6 +31,14 @@ class FunctionCard(LineView):
             "r", "screen.toggle_probe('return')", "Return", id="card.return-probe",
             tooltip="Arm or disarm a probe at the return of this function",
         ),
+        Binding(
+            "v", "screen.toggle_variants", "Variants", show=False, id="card.variants",
+            tooltip="Arm or disarm entry probes on the function and what the compiler made of it (.isra, .part ...)",
+        ),
+        Binding("n", "screen.next_of_kin(1)", "Next of the name", show=False, id="card.next-of-kin",
+                tooltip="The next function that comes of the same name: the one to arm where several share it"),
+        Binding("N", "screen.next_of_kin(-1)", "Previous of the name", show=False, id="card.previous-of-kin",
+                tooltip="The previous function that comes of the same name"),
         Binding("y", "screen.copy", "Copy", id="card.copy", tooltip="Copy the prototype"),
     ]  # fmt: skip
 

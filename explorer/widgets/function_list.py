@@ -48,6 +48,14 @@ class FunctionList(LineView):
             "r", "screen.toggle_probe('return')", "Return", id="functions.return-probe",
             tooltip="Arm or disarm a probe at the return of the function: each call shows what it returned",
         ),
+        Binding(
+            "v", "screen.toggle_variants", "Variants", show=False, id="functions.variants",
+            tooltip="Arm or disarm entry probes on the function and what the compiler made of it (.isra, .part ...)",
+        ),
+        Binding("n", "screen.next_of_kin(1)", "Next of the name", show=False, id="functions.next-of-kin",
+                tooltip="The next function that comes of the same name: the one to arm where several share it"),
+        Binding("N", "screen.next_of_kin(-1)", "Previous of the name", show=False, id="functions.previous-of-kin",
+                tooltip="The previous function that comes of the same name"),
         Binding("enter", "choose", "Card", id="functions.card", tooltip="Go to the function's card"),
         Binding("y", "screen.copy", "Copy", show=False, id="functions.copy", tooltip="Copy the prototype"),
     ]  # fmt: skip
@@ -101,7 +109,9 @@ class FunctionList(LineView):
         symbol = self._symbol(row)
         yield self._probe_mark(symbol)
         yield self._verdict_mark(symbol)
-        room = width - 3
+        branch = "└ " if self._follows_its_function(row, symbol) else ""
+        yield Segment(branch, FAINT)
+        room = width - 3 - len(branch)
         module = fit(symbol.module, min(len(symbol.module), _MODULE_WIDTH)) if symbol.module else ""
         if module and room - len(module) - 1 < cell_len(symbol.name):
             module = ""  # the name matters more, the card tells the module
@@ -119,6 +129,13 @@ class FunctionList(LineView):
         assert self._session is not None
         assert self._session.catalog is not None
         return self._session.catalog.symbol(self._session.catalog.rows[self._rows[row]])
+
+    def _follows_its_function(self, row: int, symbol: Symbol) -> bool:
+        """Whether it is a variant right behind the function, or another variant, that it belongs to."""
+        if symbol.base_name == symbol.name or row == 0:
+            return False
+        above = self._symbol(row - 1)
+        return above.base_name == symbol.base_name and above.module == symbol.module
 
     def _probe_mark(self, symbol: Symbol) -> Segment:
         assert self._session is not None
