@@ -175,7 +175,19 @@ class Catalog:
 
     def instances(self, name: str) -> list[Instance]:
         """All symbols of a name with what stands beside each, to pick one by."""
-        return [self._instance(symbol) for symbol in self.find(name)]
+        return [self.instance(symbol) for symbol in self.find(name)]
+
+    def instance(self, symbol: Symbol) -> Instance:
+        """A symbol with what stands beside it; padding is looked over."""
+        names = self._table.names
+        before, after = self._table.neighbours(symbol.index)
+        if before is not None and part_of(names[before]) is Part.PADDING:
+            before, _ = self._table.neighbours(before)
+        if after is not None and part_of(names[after]) is Part.PADDING:
+            _, after = self._table.neighbours(after)
+        return Instance(
+            symbol, names[before] if before is not None else None, names[after] if after is not None else None
+        )
 
     def variants(self, name: str) -> list[Symbol]:
         """What the compiler made of a function of this name: its ``.isra``, ``.constprop``, ``.part`` and ``.cold``."""
@@ -187,7 +199,7 @@ class Catalog:
         """All functions that come of the same name: those that share it, then their variants and parts."""
         rows = [*self._rows_of(symbol.base_name), *self._dotted_rows(symbol.base_name)]
         functions = (row for row in rows if self._table.types[row] in FUNCTION_TYPES)
-        return [self._instance(self._table.symbol(row)) for row in functions]
+        return [self.instance(self._table.symbol(row)) for row in functions]
 
     def count(self, symbol: Symbol) -> int:
         """How many symbols the kernel finds for this name.
@@ -250,17 +262,6 @@ class Catalog:
         if self._dotted is None:
             self._dotted = dotted_rows(self._table.names)
         return self._dotted.get(base, ())
-
-    def _instance(self, symbol: Symbol) -> Instance:
-        names = self._table.names
-        before, after = self._table.neighbours(symbol.index)
-        if before is not None and part_of(names[before]) is Part.PADDING:
-            before, _ = self._table.neighbours(before)
-        if after is not None and part_of(names[after]) is Part.PADDING:
-            _, after = self._table.neighbours(after)
-        return Instance(
-            symbol, names[before] if before is not None else None, names[after] if after is not None else None
-        )
 
     def _shown_owner(self, row: int) -> int | None:
         """The function of the same module that a dotted name belongs to."""

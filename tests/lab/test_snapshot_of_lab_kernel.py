@@ -40,7 +40,7 @@ async def described(target: Target, snapshot: Path | None = None) -> tuple[list[
     symbols += itertools.islice((s for s in shuffled if s.name.startswith("__pfx_")), _PADDING)
     verdicts = [catalog.verdict(symbol) for symbol in symbols]
     lines = [
-        json.dumps(to_json(symbol, catalog.prototype(symbol), verdict))
+        json.dumps(to_json(catalog.instance(symbol), catalog.prototype(symbol), verdict))
         for symbol, verdict in zip(symbols, verdicts, strict=True)
     ]
     await session.close()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from symbols import kallsyms
+from symbols.absent_names import error_on, several
 from symbols.btf import Btf
 from symbols.catalog import Catalog
-from symbols.errors import BtfError, FactError, KexploreError, UnknownSymbolError
+from symbols.errors import BtfError, Category, FactError, KexploreError, UnknownSymbolError
 from symbols.prototype import Trust
 from symbols.tracing_lists import TracingLists, parse_modules
 from symbols.verdict import VerdictKind
@@ -106,6 +107,43 @@ def test_names_that_do_not_resolve() -> None:
     with pytest.raises(KexploreError) as several:
         c.resolve("type_show", 0)
     assert "0xffffffff81000190" in several.value.hint
+
+
+def test_variants_stand_behind_their_functions() -> None:
+    lines = KALLSYMS.replace(b"t vfs_readv.isra.0", b"t vfs_read.isra.0").replace(
+        b"T __handle_mm", b"t other.part.0\nX"
+    )
+    c = catalog(lines.replace(b"X_fault", b"ffffffff812a5690 t init_task.isra.0"))
+    assert c.names[:5] == ["type_show", "other", "vfs_read", "vfs_read.isra.0", "handle_mm_fault"]
+    assert "init_task.isra.0" in c.names, "what has its name is no function, and not listed"
+    assert sorted(c.names) == sorted(c.symbol(row).name for row in c.rows)
+
+
+def test_kin_of_a_name() -> None:
+    c = catalog()
+    names = [instance.symbol.name for instance in c.kin(c.find("vfs_read")[0])]
+    assert names == ["vfs_read", "vfs_read.cold"]
+    assert len(c.kin(c.find("type_show")[0])) == 3
+    assert [symbol.name for symbol in c.variants("vfs_readv")] == ["vfs_readv.isra.0"]
+    assert c.variants("ext4:vfs_readv") == []
+
+
+def test_a_name_of_several_is_told_apart_by_neighbours_and_modules() -> None:
+    message = several(catalog(), "type_show")
+    assert "3 symbols" in message.message
+    assert "0xffffffff81000190 (beside other and vfs_read)" in message.hint
+    assert "0xffffffffc0a00000 (in ext4, beside ext4_file_open)" in message.hint
+
+
+def test_what_only_types_know_was_inlined() -> None:
+    builder = BtfBuilder()
+    builder.function("gone", builder.integer("int", 4, signed=True), [])
+    c = catalog()
+    c.add_btf(Btf(builder.build()))
+    assert c.verdict_on_name("gone").kind is VerdictKind.INLINED
+    assert error_on(c, "gone").category is Category.KERNEL_CANNOT
+    assert "'vfs_readv.*'" in error_on(c, "vfs_readv").hint
+    assert "modprobe nomod" in error_on(c, "nomod:foo").hint
 
 
 def test_hidden_addresses_leave_names_and_entry_probes() -> None:

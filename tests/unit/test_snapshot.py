@@ -32,9 +32,9 @@ NAMES = [*FUNCTIONS, FILLERS[0], FILLERS[-1]]
 def described(session: Session) -> list[dict[str, Any]]:
     """What ``show --json`` prints of some functions."""
     assert session.catalog is not None
-    symbols = [symbol for name in NAMES for symbol in session.catalog.find(name)]
     catalog = session.catalog
-    return [to_json(symbol, catalog.prototype(symbol), catalog.verdict(symbol)) for symbol in symbols]
+    found = [instance for name in NAMES for instance in catalog.instances(name)]
+    return [to_json(each, catalog.prototype(each.symbol), catalog.verdict(each.symbol)) for each in found]
 
 
 async def saved(agent: ScriptedAgent, path: Path, *, addresses: bool = True) -> list[dict[str, Any]]:
