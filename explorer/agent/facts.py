@@ -20,6 +20,7 @@ config                      the options that the kernel was built with, as text
 lockdown                    the lockdown mode
 notes                       ELF notes of the kernel, its build id among them
 cpuinfo                     processors and their flags
+text:ADDRESS:LENGTH         code of the kernel or of a module as it is in memory now (see ``kernel_code``)
 =========================== ============================================================================
 """
 
@@ -32,8 +33,9 @@ import re
 import zlib
 from typing import BinaryIO, Dict, Iterator, List, Tuple
 
-from explorer.agent import protocol, tracefs_place
+from explorer.agent import kernel_code, protocol, tracefs_place
 from explorer.agent.failure import RequestError
+from explorer.agent.kernel_text import KernelText
 from explorer.agent.protocol import Code
 
 _BTF = "sys/kernel/btf"
@@ -68,6 +70,7 @@ class Facts:
 
     def __init__(self, root: str = "/") -> None:
         self._root = root
+        self._text = KernelText(root)
 
     def chunks(self, name: str, compress: bool) -> Iterator[Tuple[bytes, bool]]:
         """Read a fact in pieces of at most ``protocol.CHUNK`` bytes, each with whether it is the last.
@@ -106,6 +109,8 @@ class Facts:
                 raise RequestError(Code.BAD_REQUEST, f"{module!r} is no module's name")
             needs = "the module was built without type information, or the kernel without CONFIG_DEBUG_INFO_BTF"
             return self._open_first(name, [f"{_BTF}/{module}"], needs)
+        if name.startswith("text:"):
+            return io.BytesIO(kernel_code.read(self._root, self._text, name[len("text:") :]))
         if name not in _PATHS:
             raise RequestError(Code.NO_SUCH_FACT, f"there is no fact named {name!r}")
         return self._open_first(name, *_PATHS[name])

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import os
 import re
-from typing import List, NamedTuple, Optional, Tuple
+from typing import Iterator, List, NamedTuple, Optional
 
 _BLACKLIST = "sys/kernel/debug/kprobes/blacklist"
 _RANGE = re.compile(r"^0x([0-9a-f]+)-0x([0-9a-f]+)\s+(\S+)", re.MULTILINE)
 _LINE = re.compile(rb"^([0-9a-f]+) (\S) (\S+)(?:\t\[(\w+)\])?$", re.MULTILINE)
+_MODULE_LINE = re.compile(rb"^([0-9a-f]+) (\S) \S+\t\[", re.MULTILINE)
 _CODE = "tTwW"
 
 
@@ -34,46 +35,52 @@ class Place(NamedTuple):
     offset: int
 
 
+class Core(NamedTuple):
+    """The kernel's own code, from ``start`` up to ``end``; places in it are told from ``base`` (``_text``)."""
+
+    base: int
+    start: int
+    end: int
+
+
 class KernelText:
     """The symbols of the machine whose file tree begins at ``root``."""
 
     def __init__(self, root: str) -> None:
         self._root = root
+        self._core: Optional[Core] = None
 
     def instances(self, name: str, module: str = "") -> List[Symbol]:
         """Every symbol of this name, in this module if one is given; empty where addresses are hidden."""
-        data = self._kallsyms()
-        found = []
-        for ending in (f" {name}\t[{module}]\n",) if module else (f" {name}\n", f" {name}\t["):
-            position = data.find(ending.encode())
-            while position >= 0:
-                symbol = _symbol_at(data, data.rfind(b"\n", 0, position) + 1)
-                if symbol.start and symbol.name == name:
-                    found.append(symbol)
-                position = data.find(ending.encode(), position + 1)
-        return found
+        return _instances(self._kallsyms(), name, module)
 
     def at(self, address: int) -> Optional[Place]:
         """The symbol of code that an address lies in; None where there is no code or addresses are hidden."""
         data = self._kallsyms()
         # The kernel's own symbols come first and sorted; those of modules follow, module by module.
         first_module_line = data.rfind(b"\n", 0, max(data.find(b"\t["), 0)) + 1 or len(data)
-        candidates = [_bisect(data, first_module_line, address)]
-        candidates += (match.start() for match in _LINE.finditer(data, first_module_line))
-        best: Optional[Symbol] = None
-        for position in candidates:
-            symbol = _symbol_at(data, position)
-            if symbol.is_code and (best.start if best else 0) < symbol.start <= address:
-                best = symbol
+        best: Optional[Symbol] = _symbol_at(data, _bisect(data, first_module_line, address))
+        if best is not None and not (best.is_code and 0 < best.start <= address):
+            best = None
+        nearest, position = best.start if best else 0, -1
+        for match in _MODULE_LINE.finditer(data, first_module_line):
+            if match.group(2).decode() in _CODE and nearest < int(match.group(1), 16) <= address:
+                nearest, position = int(match.group(1), 16), match.start()
+        if position >= 0:
+            best = _symbol_at(data, position)
         # The last function before a gap seems to reach to the far side of it; no function is a megabyte long.
         if best is None or address >= min(best.end, best.start + (1 << 20)):
             return None
         return Place(best, address - best.start)
 
-    def core(self) -> Optional[Tuple[int, int]]:
-        """Where the kernel's own code begins (``_text``) and ends (``_etext``); None when addresses are hidden."""
-        first, last = self.instances("_text"), self.instances("_etext")
-        return (first[0].start, last[0].start) if first and last else None
+    def core(self) -> Optional[Core]:
+        """Where the kernel's own code lies; None when addresses are hidden."""
+        if self._core is None:  # it never moves while the kernel runs
+            data = self._kallsyms()
+            marks = [_instances(data, name) for name in ("_text", "_stext", "_etext")]
+            if all(marks):
+                self._core = Core(*(found[0].start for found in marks))
+        return self._core
 
     def is_discarded(self, address: int) -> bool:
         """Whether it lies in code that the kernel gave up after booting."""
@@ -97,6 +104,18 @@ class KernelText:
             return listing.read()
 
 
+def _instances(data: bytes, name: str, module: str = "") -> List[Symbol]:
+    found = []
+    for ending in (f" {name}\t[{module}]\n",) if module else (f" {name}\n", f" {name}\t["):
+        position = data.find(ending.encode())
+        while position >= 0:
+            symbol = _symbol_at(data, data.rfind(b"\n", 0, position) + 1)
+            if symbol.start and symbol.name == name:
+                found.append(symbol)
+            position = data.find(ending.encode(), position + 1)
+    return found
+
+
 def _bisect(data: bytes, end: int, address: int) -> int:
     """The position of the last line before ``end`` whose address is not beyond the given one; lines are sorted."""
     low, high = 0, end
@@ -112,6 +131,10 @@ def _bisect(data: bytes, end: int, address: int) -> int:
     return data.rfind(b"\n", 0, max(low - 1, 0)) + 1
 
 
+def _module_addresses(data: bytes) -> Iterator[int]:
+    return (int(match.group(1), 16) for match in _MODULE_LINE.finditer(data))
+
+
 def _symbol_at(data: bytes, position: int) -> Symbol:
     lines = _LINE.finditer(data, position)
     match = next(lines)
@@ -122,4 +145,6 @@ def _symbol_at(data: bytes, position: int) -> Symbol:
         if end > start:
             break
     module = match.group(4).decode() if match.group(4) else ""
+    if module:  # modules list their symbols in no order
+        end = min((there for there in _module_addresses(data) if there > start), default=start)
     return Symbol(match.group(3).decode(), module, start, max(end, start + 1), match.group(2).decode() in _CODE)

@@ -16,7 +16,7 @@ from explorer.agent.kernel_text import KernelText, Symbol
 from explorer.agent.probe_definition import ProbeRequest
 from explorer.agent.protocol import Code
 
-_BOUNDARIES_HINT = "kexplore show SYMBOL lists the offsets at which instructions begin"
+_BOUNDARIES_HINT = "kexplore disassemble SYMBOL lists the offsets at which instructions begin"
 
 
 def not_defined(
@@ -90,8 +90,8 @@ def place_of_address(text: KernelText, address: int) -> str:
         raise RequestError(
             Code.NOT_PERMITTED, "this kernel hides its addresses", "as root: sysctl kernel.kptr_restrict=1"
         )
-    if core[0] <= address < core[1]:
-        return f"_text+{address - core[0]}"
+    if core.base <= address < core.end:
+        return f"_text+{address - core.base}"
     found = text.at(address)
     if found is None or not found.symbol.module:
         raise RequestError(Code.UNKNOWN_SYMBOL, f"there is no code of the kernel at {address:#x}")
