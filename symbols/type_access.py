@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import re
 
 from symbols.btf import Btf
 from symbols.btf_format import Kind
@@ -11,6 +12,7 @@ from symbols.btf_records import BtfType
 from symbols.c_declaration import declaration
 from symbols.errors import BtfError
 
+_QUALIFIER = re.compile(r"\b(const|volatile|restrict|__user|__rcu|__percpu)\b")
 _MAXIMUM_STEPS = 16
 """Pointers to pointers to arrays of pointers ..."""
 
@@ -88,10 +90,17 @@ def spelled(btf: Btf, type_id: int, name: str = "") -> str:
 
 
 def meaning(btf: Btf, type_id: int) -> str:
-    """What a type is beneath its typedefs, as C text; "" where it is written so already or is damaged."""
+    """What a type, or what a pointer points to, is beneath typedefs, as C text; "" where that says nothing new."""
     try:
         record = btf.resolve(type_id)
+        if record is not None and record.kind is Kind.PTR:
+            pointee = btf.resolve(record.target)
+            if pointee is None:
+                return ""
+            text = declaration(btf, pointee.id, "(*)" if pointee.kind is Kind.FUNC_PROTO else "*")
+        else:
+            text = declaration(btf, record.id) if record is not None else "void"
+        written = declaration(btf, type_id)
     except BtfError:
         return ""
-    text = spelled(btf, record.id) if record is not None else "void"
-    return "" if text == spelled(btf, type_id) else text
+    return "" if text == " ".join(_QUALIFIER.sub("", written).split()) else text

@@ -105,7 +105,7 @@ class TypeIndex:
                         self._keywords.append(keyword)
                         self._ids.append((module, btf, type_id))
         self._search: SearchIndex | None = None
-        self._building = threading.Lock()
+        self._searching = threading.Lock()
 
     def __len__(self) -> int:
         return len(self.names)
@@ -138,15 +138,14 @@ class TypeIndex:
         words = query.split()
         keyword = words[0] if len(words) > 1 and words[0] in _KNOWN_KEYWORDS else ""
         wanted = " ".join(words[1:] if keyword else words)
-        with self._building:
+        count = len(self.names) if keyword or not wanted else limit  # of one keyword: the others are dropped afterwards
+        with self._searching:
             if self._search is None:
                 self._search = SearchIndex(self.names)
-        # Of one keyword only: the others are dropped afterwards, so as many as there are have to be asked for.
-        result = self._search.search(wanted, len(self.names) if keyword or not wanted else limit, cancelled)
-        if not keyword:
-            return TypesFound(result.rows[:limit], result.total, not result.exhaustive, result.approximate)
-        rows = [row for row in result.rows if self._keywords[row] == keyword]
-        return TypesFound(rows[:limit], len(rows), not result.exhaustive, result.approximate)
+            result = self._search.search(wanted, count, cancelled)
+        rows = [row for row in result.rows if not keyword or self._keywords[row] == keyword]
+        total = len(rows) if keyword else result.total
+        return TypesFound(rows[:limit], total, not result.exhaustive, result.approximate)
 
 
 def _leads_somewhere(btf: Btf, type_id: int) -> bool:

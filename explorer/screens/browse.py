@@ -14,6 +14,7 @@ from textual.screen import Screen
 from textual.widgets import Input, Static
 
 from explorer.screens.inspector import InspectorScreen
+from explorer.screens.types import PREFIX, TypesScreen
 from explorer.session import family
 from explorer.session.live_search import Found, LiveSearch
 from explorer.session.probe_spec import ProbeKind, ProbeSpec
@@ -184,7 +185,25 @@ class BrowseScreen(Screen[None]):
 
     @on(Input.Changed, "#search")
     def _query_changed(self) -> None:
-        self._ask()
+        query = self.search_box.value
+        if query.startswith(PREFIX):
+            self._browse_types(query)
+        else:
+            self._ask()
+
+    def action_types(self) -> None:
+        """Browse the types of the prototype that is looked at."""
+        self._browse_types("", self.card.symbol if self.focused is self.card else self.functions.selected)
+
+    def _browse_types(self, query: str, symbol: Symbol | None = None) -> None:
+        if isinstance(self.app.screen, TypesScreen):
+            self.app.screen.typed_before(query)
+        elif self._session is not None:
+            self.app.push_screen(TypesScreen(self._session, query, symbol), self._types_left)
+
+    def _types_left(self, query: str | None) -> None:
+        if query is not None:
+            self.search_box.value = query
 
     def _ask(self) -> None:
         session = self._session

@@ -26,6 +26,8 @@ _MARKS = (
     ("✗", FAINT, "cannot be probed; the card says why"),
     ("?", FAINT, "the lists that would tell could not be read"),
     ("abc", MATCH, "the letters that the query found"),
+    ("▸ ▾ »", TEXT, "of a type's member: has members inside, closed or open; leads to another type"),
+    ("line", FAINT, "the first member to begin in this cache line, if the struct itself begins on one"),
     ("missed", RETURN, "hits that the kernel could not handle"),
     ("lost", RETURN, "hits that were overwritten before they were read"),
     ("not shown", RETURN, "hits that were counted, but came faster than a person could read them"),

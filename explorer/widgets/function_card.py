@@ -39,6 +39,10 @@ class FunctionCard(LineView):
                 tooltip="The next function that comes of the same name: the one to arm where several share it"),
         Binding("N", "screen.next_of_kin(-1)", "Previous of the name", show=False, id="card.previous-of-kin",
                 tooltip="The previous function that comes of the same name"),
+        Binding(
+            "o", "screen.types", "Types", id="card.types",
+            tooltip="Open the structs, unions and enums of its parameters and of what it returns",
+        ),
         Binding("y", "screen.copy", "Copy", id="card.copy", tooltip="Copy the prototype"),
     ]  # fmt: skip
 

@@ -57,6 +57,10 @@ class FunctionList(LineView):
         Binding("N", "screen.next_of_kin(-1)", "Previous of the name", show=False, id="functions.previous-of-kin",
                 tooltip="The previous function that comes of the same name"),
         Binding("enter", "choose", "Card", id="functions.card", tooltip="Go to the function's card"),
+        Binding(
+            "o", "screen.types", "Types", id="functions.types",
+            tooltip="Open the structs, unions and enums of its parameters and of what it returns",
+        ),
         Binding("y", "screen.copy", "Copy", show=False, id="functions.copy", tooltip="Copy the prototype"),
     ]  # fmt: skip
 
