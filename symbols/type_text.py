@@ -5,6 +5,7 @@ Nameless structs and unions are written out where they stand; what has a name is
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,7 +21,7 @@ _INDENT = "    "
 _WIDEST = 64
 """Columns after which a declaration pushes its own comment to the right."""
 _MAXIMUM_DEPTH = 16
-_MAXIMUM_LINES = 20_000
+_MAXIMUM_LINES = 5_000
 """Of one type; damaged data must not fill a disk."""
 
 
@@ -55,13 +56,15 @@ def to_json(named: NamedType) -> dict[str, Any]:
     }
     if record.kind not in AGGREGATES:
         return head | {"enumerators": [{"name": n, "value": v} for n, v in named.btf.enumerators(record)]}
-    return head | _layout_json(named.btf, record, 0, 0)
+    return head | _JsonWriter(named.btf).layout(record, 0, 0)
 
 
 def _aggregate(btf: Btf, record: BtfType, typedef: str) -> Iterator[str]:
     whole = layout(btf, record.id)
     head = " ".join(filter(None, ["typedef" if typedef else "", whole.keyword, record.name]))
-    rows = list(_rows(btf, record, 0, 1))
+    rows = list(itertools.islice(_rows(btf, record, 0, 1), _MAXIMUM_LINES + 1))
+    if len(rows) > _MAXIMUM_LINES:
+        raise BtfError(f"{head} is too entangled to be written out")
     width = min(max(len(code) for code, _, _, _ in [(head, "", "", ""), *rows]), _WIDEST)
     places = max([6, *(len(place) for _, place, _, _ in rows)])
     sizes = max([4, *(len(size) for _, _, size, _ in rows)])
@@ -80,9 +83,7 @@ def _aggregate(btf: Btf, record: BtfType, typedef: str) -> Iterator[str]:
 def _rows(btf: Btf, record: BtfType, start: int, depth: int) -> Iterator[tuple[str, str, str, str]]:
     """Code, offset, size and note of each line between the braces; ``start`` in bits."""
     indent = _INDENT * depth
-    for number, part in enumerate(layout(btf, record.id).parts):
-        if number >= _MAXIMUM_LINES:
-            raise BtfError(f"type {record.id} has too many members to be written out")
+    for part in layout(btf, record.id).parts:
         at = start + part.bit_offset
         if isinstance(part, Gap):
             yield "", str(at // 8), _bits(part.bits), part.words()
@@ -131,24 +132,33 @@ def _enumeration(btf: Btf, record: BtfType, typedef: str) -> Iterator[str]:
     yield f"// {record.size} bytes; {len(values):,} values{'; signed' if record.flag else ''}"
 
 
-def _layout_json(btf: Btf, record: BtfType, start: int, depth: int) -> dict[str, Any]:
-    whole = layout(btf, record.id)
-    return {
-        "alignment_at_least": whole.alignment,
-        "packed": whole.packed or None,
-        "members": [_member_json(btf, field, start, depth) for field in whole.fields],
-        "holes": [{"bit_offset": start + hole.bit_offset, "bits": hole.bits} for hole in whole.holes],
-        "padding_bits": whole.padding,
-    }
+class _JsonWriter:
+    """Writes one type, within a limit of members."""
 
+    def __init__(self, btf: Btf) -> None:
+        self._btf = btf
+        self._left = _MAXIMUM_LINES
 
-def _member_json(btf: Btf, field: Field, start: int, depth: int) -> dict[str, Any]:
-    at = start + field.bit_offset
-    member: dict[str, Any] = {
-        "name": field.name or None, "type": spelled(btf, field.type), "offset": at // 8, "size": field.size,
-        "bit_offset": at, "bit_size": field.bit_size, "problem": field.problem or None,
-    }  # fmt: skip
-    inner = nameless(btf, field)
-    if inner is not None and depth < _MAXIMUM_DEPTH:
-        member["layout"] = _layout_json(btf, inner, at, depth + 1)
-    return member
+    def layout(self, record: BtfType, start: int, depth: int) -> dict[str, Any]:
+        whole = layout(self._btf, record.id)
+        self._left -= len(whole.fields)
+        if self._left < 0:
+            raise BtfError(f"{whole.keyword} {record.name} is too entangled to be written out")
+        return {
+            "alignment_at_least": whole.alignment,
+            "packed": whole.packed or None,
+            "members": [self._member(field, start, depth) for field in whole.fields],
+            "holes": [{"bit_offset": start + hole.bit_offset, "bits": hole.bits} for hole in whole.holes],
+            "padding_bits": whole.padding,
+        }
+
+    def _member(self, field: Field, start: int, depth: int) -> dict[str, Any]:
+        at = start + field.bit_offset
+        member: dict[str, Any] = {
+            "name": field.name or None, "type": spelled(self._btf, field.type), "offset": at // 8, "size": field.size,
+            "bit_offset": at, "bit_size": field.bit_size, "problem": field.problem or None,
+        }  # fmt: skip
+        inner = nameless(self._btf, field)
+        if inner is not None and depth < _MAXIMUM_DEPTH:
+            member["layout"] = self.layout(inner, at, depth + 1)
+        return member

@@ -16,6 +16,8 @@ from symbols.type_layout import AGGREGATES, Field, Gap, Layout, layout
 
 _OPENED_BY_ITSELF = 8
 """Nameless members inside nameless members; damaged data may contain itself."""
+_MOST_OPENED = 5_000
+"""Members that are shown without being asked for; opened by hand there may be more."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -87,6 +89,7 @@ class TypeTree:
         """
         self.named, self.path, self.joint = named, path, joint
         self._btf: Btf = named.btf
+        self._left = _MOST_OPENED
         self.record = named.defined
         self.layout: Layout | None = None
         if self.record.kind in AGGREGATES:
@@ -136,10 +139,12 @@ class TypeTree:
     def _nodes(self, whole: Layout, parent: Node | None, start: int, prefix: str, levels: int) -> list[Node]:
         depth = 0 if parent is None else parent.depth + 1
         nodes = []
+        self._left -= len(whole.parts)
         for part in whole.parts:
             found = _behind(self._btf, part) if isinstance(part, Field) else None
             node = Node(part, depth, start + part.bit_offset, prefix, found, parent)
-            if isinstance(part, Field) and not part.name and node.opens and levels < _OPENED_BY_ITSELF:
+            by_itself = isinstance(part, Field) and not part.name and levels < _OPENED_BY_ITSELF and self._left > 0
+            if by_itself and node.opens:
                 self._open(node, levels + 1)
                 node.open = True
             nodes.append(node)

@@ -58,7 +58,7 @@ class FunctionList(LineView):
                 tooltip="The previous function that comes of the same name"),
         Binding("enter", "choose", "Card", id="functions.card", tooltip="Go to the function's card"),
         Binding(
-            "o", "screen.types", "Types", id="functions.types",
+            "o", "screen.types", "Types", show=False, id="functions.types",
             tooltip="Open the structs, unions and enums of its parameters and of what it returns",
         ),
         Binding("y", "screen.copy", "Copy", show=False, id="functions.copy", tooltip="Copy the prototype"),

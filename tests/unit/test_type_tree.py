@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from symbols.btf import Btf
 from symbols.btf_format import Kind
 from symbols.c_types import CType, TypeKind
+from symbols.errors import BtfError
 from symbols.location import Unknown
 from symbols.prototype import Parameter, Prototype, Source, Trust
 from symbols.prototype_types import types_of
 from symbols.type_index import NamedType, TypeIndex
+from symbols.type_text import to_json, to_text
 from symbols.type_tree import Node, TypeTree, target
 from tests.btf_builder import BtfBuilder
 
@@ -54,6 +57,18 @@ def test_closing_all_leaves_the_nameless_open() -> None:
     assert [node.path for node in tree.rows] == ["x->named", "x->named.a", "x", "x->b"]
     tree.close_all()
     assert [node.path for node in tree.rows] == before == ["x->named", "x", "x->b"]
+
+
+def test_nameless_members_without_end_are_neither_shown_nor_written_without_end() -> None:
+    b = BtfBuilder()
+    own = b.next_id
+    b.struct("", 8, [("", own, 0)] * 100)
+    typedef = b.typedef("hydra", own)
+    tree = _tree(b, typedef)
+    assert len(tree.rows) < 10_000
+    for write in (to_text, to_json):
+        with pytest.raises(BtfError, match="too entangled"):
+            write(tree.named)
 
 
 def test_a_struct_inside_itself_opens_step_by_step() -> None:
