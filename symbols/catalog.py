@@ -12,18 +12,18 @@ from collections.abc import Sequence
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
-from symbols import absent_names, prototypes, system_call_prototypes, system_calls
+from symbols import absent_names, prototypes, system_call_prototypes, system_calls, trust
 from symbols.btf import Btf
 from symbols.errors import FactError, KexploreError
 from symbols.families import dotted_rows, grouped
 from symbols.kallsyms import PSEUDO_MODULES, SymbolTable
 from symbols.naming import Part, is_plain, part_of
-from symbols.prototype import Prototype
+from symbols.prototype import Prototype, Trust
 from symbols.symbol import FUNCTION_TYPES, Instance, Symbol
 from symbols.text_sections import find_sections
 from symbols.tracing_lists import TracingLists
 from symbols.type_index import TypeIndex
-from symbols.verdict import Verdict
+from symbols.verdict import Mechanism, Verdict
 from symbols.verdicts import Evidence, judge
 
 _ALIKE = 0.6
@@ -64,6 +64,7 @@ class Catalog:
         self._system_calls: system_calls.Formats = {}
         self._btf: dict[str | None, Btf | KexploreError] = {}
         self._types: TypeIndex | None = None
+        self._btf_was_checked: bool | None = None
         self._by_name: dict[str, int] = {}
         self._more: dict[str, list[int]] = {}
         """Names with more than one row: all of their rows."""
@@ -95,6 +96,7 @@ class Catalog:
     def add_btf(self, btf: Btf | KexploreError, module: str | None = None) -> None:
         """Add the types of the kernel, or of one module; or the reason why they cannot be had."""
         self._btf[module] = btf
+        self._btf_was_checked = None
         self._types = None
 
     def types(self) -> TypeIndex:
@@ -240,11 +242,26 @@ class Catalog:
         if isinstance(btf, Btf):
             instances = sum(other.module == symbol.module for other in self.find(symbol.name))
             found = prototypes.from_btf(btf, self.architecture, symbol.name, instances=instances)
+            if found.trust is Trust.EXACT and (doubt := self._doubt(symbol, found)):
+                found = dataclasses.replace(found, trust=Trust.VARIANT, cause=doubt)
         else:
             whose = f"module {symbol.module}" if symbol.module else "the kernel"
             cause = f"the types of {whose} have not been read yet" if btf is None else btf.message
             found = prototypes.without_btf(self.architecture, symbol.name, cause)
         return system_call_prototypes.refine(found, self.architecture, self._system_calls, btf)
+
+    def _doubt(self, symbol: Symbol, prototype: Prototype) -> str:
+        """Why a prototype that is exact by what BTF says need not be that of this symbol; "" when it is."""
+        if trust.may_be_assembly(prototype) and self.verdict(symbol).mechanism is not Mechanism.FTRACE:
+            return trust.MAYBE_ASSEMBLY
+        if symbol.type != "t" or "." in symbol.name:
+            return ""
+        if self._btf_was_checked is None:
+            kernel = self._btf.get(None)
+            names = self._table.names
+            checked = isinstance(kernel, Btf) and trust.was_checked(kernel, names, self._by_name.__contains__)
+            self._btf_was_checked = checked
+        return "" if self._btf_was_checked else trust.NOT_CHECKED
 
     def nearest(self, name: str, limit: int = 3) -> list[str]:
         """Names like one that does not exist, best first."""

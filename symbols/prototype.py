@@ -7,7 +7,7 @@ import enum
 from typing import Any
 
 from symbols.c_types import CType
-from symbols.location import Location
+from symbols.location import Location, Unknown
 
 
 class Trust(enum.Enum):
@@ -16,11 +16,18 @@ class Trust(enum.Enum):
     EXACT = "exact"
     """From BTF or DWARF of this very function."""
     VARIANT = "variant"
-    """Taken from the base name of a ``.isra`` / ``.constprop`` / ``.part`` clone: arguments may have moved."""
+    """Probably so, the cause says why not surely: taken from the base name of a ``.isra`` / ``.constprop`` / ``.part``
+    clone, whose arguments may have moved; one of several functions of the name; a place that the types leave open.
+    """
     WRAPPER = "wrapper"
     """A system call wrapper: the one real argument is a ``struct pt_regs *``."""
     NONE = "none"
     """Nothing is known: raw registers only."""
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether what it is said of can be relied on."""
+        return self in (Trust.EXACT, Trust.WRAPPER)
 
 
 class Source(enum.Enum):
@@ -68,17 +75,34 @@ class Prototype:
     parameters: tuple[Parameter, ...]
     varargs: bool = False
 
+    def trust_in(self, location: Location) -> tuple[Trust, str]:
+        """How far one of its locations can be believed, and why not wholly ("" when exact).
+
+        No location is trusted more than the prototype, some less: what a convention leaves open may be a likely place
+        (variant) or none at all.
+        """
+        if isinstance(location, Unknown):
+            return Trust.NONE, location.cause
+        if self.trust is Trust.EXACT and location.doubt:
+            return Trust.VARIANT, location.doubt
+        return self.trust, self.cause
+
     def to_json(self) -> dict[str, Any]:
         """The ``prototype`` member of ``show --json``."""
-        location = self.return_location
         return {
             "text": self.text,
             "source": self.source.value,
             "trust": self.trust.value,
             "cause": self.cause or None,
-            "return": {"type": self.return_type.text, "location": location.to_json() if location else None},
+            "return": {"type": self.return_type.text, **self._location_json(self.return_location)},
             "parameters": [
-                {"name": p.name, "type": p.type.text, "location": p.location.to_json()} for p in self.parameters
+                {"name": p.name, "type": p.type.text, **self._location_json(p.location)} for p in self.parameters
             ],
             "varargs": self.varargs,
         }
+
+    def _location_json(self, location: Location | None) -> dict[str, Any]:
+        if location is None:
+            return {"location": None, "trust": self.trust.value, "cause": self.cause or None}
+        trust, cause = self.trust_in(location)
+        return {"location": location.to_json(), "trust": trust.value, "cause": cause or None}

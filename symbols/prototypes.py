@@ -42,7 +42,7 @@ def from_btf(btf: Btf, architecture: str, name: str, *, instances: int = 1) -> P
         trust = Trust.VARIANT
         cause = f"a variant that the compiler made: this is the prototype of {base}, its arguments may have moved"
     if not found:
-        return without_btf(architecture, name, "BTF has no function of this name")
+        return without_btf(architecture, name, _left_out(instances))
     try:
         texts = {_text(btf, type_id, name): type_id for type_id in found}
         if len(texts) > 1:
@@ -58,6 +58,16 @@ def from_btf(btf: Btf, architecture: str, name: str, *, instances: int = 1) -> P
         return _build(btf, architecture, name, text, type_id, trust, cause)
     except BtfError as error:
         return without_btf(architecture, name, f"its BTF is damaged: {error}")
+
+
+def _left_out(instances: int) -> str:
+    """Why BTF may know nothing of a function; pahole does not say which of its reasons it had."""
+    if instances > 1:
+        return f"BTF has none of the {instances} functions of this name: it leaves out those that it could mistake"
+    return (
+        "BTF has no function of this name: it leaves out assembly, names whose prototypes differ between files, and "
+        "functions whose arguments the compiler moved"
+    )
 
 
 def without_btf(architecture: str, name: str, cause: str) -> Prototype:

@@ -1,7 +1,8 @@
-"""Random C functions whose arguments are caught in the act: where a compiler really puts them.
+"""Random C functions, to find out where a compiler really puts their arguments.
 
-``source`` is C that is compiled twice: with BTF, for us to predict from, and into a library that calls, for each
-prototype, one piece of assembly that keeps the registers and the stack as they were at entry.
+``source`` is C for a library that calls, for each prototype, one piece of assembly that keeps the registers and the
+stack as they were at entry: caught in the act. ``definitions`` is the functions alone, for any architecture: to get
+their BTF, and to compare with what DWARF says of them.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ import random
 SCALARS = {
     "char": 1, "signed char": 1, "unsigned short": 2, "int": 4, "unsigned int": 4, "long": 8, "unsigned long": 8,
     "long long": 8, "_Bool": 1, "void *": 8, "const char *": 8, "enum colour": 4, "callback_t": 8, "__int128": 16,
+    "enum tiny": 1, "enum huge": 8,
 }  # fmt: skip
 
 _PREAMBLE = """
-#include <string.h>
 enum colour { RED, BLUE = 7 };
+enum tiny { TINY } __attribute__((packed));
+enum huge { HUGE = 1ul << 40 };
 typedef int (*callback_t)(const char *, ...);
 """
 
@@ -54,6 +57,18 @@ class Corpus:
     declarations: list[str]
     functions: list[Function]
 
+    def definitions(self) -> str:
+        """C text: the types and the functions, which return what lies in a variable of their own."""
+        lines = [_PREAMBLE, *self.declarations]
+        for function in self.functions:
+            named = ", ".join(f"{type_} p{n}" for n, type_ in enumerate(function.parameters)) or "void"
+            body = ""
+            if function.result != "void":
+                lines.append(f"{function.result} result_{function.name};")
+                body = f"return result_{function.name};"
+            lines.append(f"__attribute__((noinline, noclone)) {function.result} {function.name}({named}) {{ {body} }}")
+        return "\n".join(lines)
+
     def source(self) -> str:
         """C text: the types, and what belongs to each function.
 
@@ -61,7 +76,7 @@ class Corpus:
         * ``masks_``, which tells the bits of its result and its parameters that are no padding,
         * ``sizes_``, how large these are.
         """
-        lines = [_PREAMBLE, _X86_64, *self.declarations, "unsigned char result_bytes[256];"]
+        lines = ["#include <string.h>", _PREAMBLE, _X86_64, *self.declarations, "unsigned char result_bytes[256];"]
         for function in self.functions:
             named = ", ".join(f"{type_} p{n}" for n, type_ in enumerate(function.parameters)) or "void"
             body = ""
@@ -98,6 +113,8 @@ def generate(seed: int, types: int, functions: int) -> Corpus:
         keyword = dice.choice(["struct", "struct", "struct", "union"])
         members = "".join(_member(dice, place, aggregates) for place in range(dice.randint(1, 4)))
         packed = " __attribute__((packed))" if dice.random() < 0.25 else ""
+        if dice.random() < 0.07:
+            packed += f" __attribute__((aligned({dice.choice([2, 16, 32])})))"
         declarations.append(f"{keyword}{packed} a{number} {{ {members}}};")
         aggregates.append(f"{keyword} a{number}")
     made = []
@@ -120,5 +137,8 @@ def _member(dice: random.Random, place: int, aggregates: list[str]) -> str:
         return f"{dice.choice(aggregates)} m{place}; "
     if kind < 0.4:
         return f"{dice.choice(['char', 'short', 'int', 'long'])} m{place}[{dice.choice([0, 1, 2, 3, 4])}]; "
+    if kind < 0.44:
+        return f"unsigned long : {dice.choice([0, 7, 64])}; "
     scalar = dice.choice(list(SCALARS))
-    return f"{scalar} m{place}; "
+    aligned = " __attribute__((aligned(16)))" if kind > 0.97 else ""
+    return f"{scalar} m{place}{aligned}; "

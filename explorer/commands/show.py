@@ -13,12 +13,14 @@ from explorer.session.loading import Stage
 from explorer.session.session import Session
 from symbols import absent_names
 from symbols.catalog import Catalog
-from symbols.location import InnerRegister, Location, Register
+from symbols.location import InnerRegister, Location, Register, Unknown
 from symbols.prototype import Prototype, Source
 from symbols.symbol import Instance
 from symbols.verdict import Verdict, VerdictKind
 
 _SOURCES = {Source.BTF: "BTF", Source.DWARF: "DWARF", Source.TRACEPOINT: "the system call's tracepoint"}
+_REGISTER = 8
+"""Bytes of a register; above a narrower value there may be garbage."""
 _STAGES = frozenset({Stage.NAMES, Stage.LISTS, Stage.PROTOTYPES})
 
 
@@ -77,9 +79,9 @@ def to_text(instance: Instance, prototype: Prototype, verdict: Verdict, hidden: 
     mechanism += f" ({verdict.cost.value})" if verdict.cost else ""
     lines.append(f"  verdict    {verdict.kind.value}{mechanism}: {verdict.cause}")
     rows = [("argument", "type", "lives in", "pt_regs")]
-    rows += [(p.name or "-", p.type.text, *_place(p.location)) for p in prototype.parameters]
+    rows += [(p.name or "-", p.type.text, *_place(prototype, p.location)) for p in prototype.parameters]
     if prototype.return_location is not None:
-        rows.append(("returns", prototype.return_type.text, *_place(prototype.return_location)))
+        rows.append(("returns", prototype.return_type.text, *_place(prototype, prototype.return_location)))
     if len(rows) > 1:
         lines.append("")
         widths = [max(len(row[column]) for row in rows) for column in range(3)]
@@ -89,14 +91,17 @@ def to_text(instance: Instance, prototype: Prototype, verdict: Verdict, hidden: 
     return "\n".join(lines)
 
 
-def _place(location: Location) -> tuple[str, str]:
-    offset = ""
+def _place(prototype: Prototype, location: Location) -> tuple[str, str]:
+    """Where a value lives, with a question mark and the cause where that is not certain, and its place in pt_regs."""
+    offset, narrow = "", ""
     if isinstance(location, Register) and location.pt_regs_offset is not None:
         offset = f"+{location.pt_regs_offset:#x}"
     elif isinstance(location, InnerRegister):
         offset = f"inside the pt_regs at {location.pointer.text()}: +{location.offset:#x}"
-    cause = getattr(location, "cause", "")
-    return location.text() + (f": {cause}" if cause else ""), offset
+    if isinstance(location, Register) and location.size < _REGISTER:
+        narrow = f" (low {location.size} byte{'s' if location.size > 1 else ''})"
+    mark = "" if isinstance(location, Unknown) or prototype.trust_in(location)[0].is_certain else "?"
+    return location.text() + mark + narrow + (f": {location.doubt}" if location.doubt else ""), offset
 
 
 def _tell_variants(catalog: Catalog, name: str) -> None:

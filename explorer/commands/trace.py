@@ -17,7 +17,7 @@ from explorer.session.events import Event
 from explorer.session.gated_command import GatedCommand
 from explorer.session.loading import Stage
 from explorer.session.probe import Counters, Probe
-from explorer.session.probe_spec import ProbeSpec
+from explorer.session.probe_spec import ProbeKind, ProbeSpec
 from explorer.session.session import Change, Session
 from explorer.session.values import printable
 
@@ -72,7 +72,7 @@ class _Trace:
                     await current.focus([self._command.pid])
             self._specs = family.expand(current, self._specs)
             for spec in self._specs:
-                await current.arm(spec, registers=False)
+                _tell_trust(await current.arm(spec, registers=False))
             names = ", ".join(map(str, self._specs))
             narrate(f"armed {names}" + ("" if self._command or self._duration or self._count else "; Ctrl-C ends"))
             await self._wait()
@@ -145,6 +145,17 @@ class _Trace:
             narrate(f"{probe.spec}: {counters_text(probe.counters)}")
         if self._count is not None and not_printed > 0:
             narrate(f"{not_printed} more hits came before the probes were disarmed")
+
+
+def _tell_trust(probe: Probe) -> None:
+    """Say so when the arguments that will be printed need not be what they are called."""
+    prototype = probe.prototype
+    if prototype is not None and probe.fields and not prototype.trust.is_certain:
+        narrate(f"{probe.spec}: the prototype is not certain ({prototype.trust.value}): {prototype.cause}")
+    elif prototype is not None and not probe.spec.offset:
+        doubtful = {p.name: p.location.doubt for p in prototype.parameters if p.location.doubt}
+        for name, doubt in doubtful.items() if probe.spec.kind is ProbeKind.ENTRY else ():
+            narrate(f"{probe.spec}: {name} is not certain: {doubt}")
 
 
 def event_json(current: Session, event: Event) -> dict[str, Any]:

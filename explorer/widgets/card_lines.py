@@ -88,18 +88,20 @@ def _arguments(prototype: Prototype, width: int) -> Iterator[Line]:
         rows.append(("return", prototype.return_type.text, prototype.return_location or _NOTHING))
     if not rows:
         return
-    places = [_place_words(location) for _, _, location in rows]
+    trusts = [prototype.trust_in(location)[0] for _, _, location in rows]
+    places = [_place_words(location, trust) for (_, _, location), trust in zip(rows, trusts, strict=True)]
+    told = ""
     names = min(max(8, *(cell_len(name) for name, _, _ in rows)), max(8, width // 3))
     where = max(2, *(cell_len(place) for place, _ in places))
     offsets = max(7, *(cell_len(offset) for _, offset in places))
     types = max(6, min(max(cell_len(text) for _, text, _ in rows), width - names - where - offsets - 6))
     yield _columns((("argument", names), ("type", types), ("in", where), ("pt_regs", offsets)), [FAINT] * 4)
-    for (name, text, location), (place, offset) in zip(rows, places, strict=True):
-        yield _columns(
-            ((name, names), (text, types), (place, where), (offset, offsets)), [NAME, TYPE, LOCATION, LOCATION]
-        )
-        if isinstance(location, Unknown) and location.cause:
-            yield from paragraph("  " + location.cause, WARNING, width, "  ")
+    for (name, text, location), (place, offset), trust in zip(rows, places, trusts, strict=True):
+        style = LOCATION if trust.is_certain else _TRUST_STYLES[trust]
+        yield _columns(((name, names), (text, types), (place, where), (offset, offsets)), [NAME, TYPE, style, style])
+        if location.doubt and location.doubt != told:
+            told = location.doubt
+            yield from paragraph("  " + told, WARNING, width, "  ")
     if prototype.varargs:
         yield [Segment("…and variable arguments", MUTED)]
 
@@ -114,8 +116,13 @@ def _columns(cells: Sequence[tuple[str, int]], styles: Sequence[Style]) -> Line:
     ]
 
 
-def _place_words(location: Location) -> tuple[str, str]:
-    """Where a value lives, and the offset of that in the saved registers."""
+def _place_words(location: Location, trust: Trust) -> tuple[str, str]:
+    """Where a value lives, with a mark unless that is certain, and the offset of that in the saved registers."""
+    place, offset = _place_and_offset(location)
+    return (place if trust.is_certain or isinstance(location, Unknown) else f"{place}?"), offset
+
+
+def _place_and_offset(location: Location) -> tuple[str, str]:
     match location:
         case Register(pt_regs_offset=offset) if offset is not None:
             return location.text(), f"+{offset:#x}"

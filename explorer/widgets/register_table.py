@@ -138,7 +138,7 @@ def _layout(machine: str, registers: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def _carriers(event: Event, values: dict[str, Value]) -> dict[str, Value]:
-    """Which value each register or stack slot carries at the moment of this event."""
+    """Which value each register or stack slot carries at the moment of this event; marked ``?`` unless certain."""
     prototype = event.probe.prototype
     if prototype is None or event.probe.spec.offset:
         return {}
@@ -150,10 +150,16 @@ def _carriers(event: Event, values: dict[str, Value]) -> dict[str, Value]:
             (parameter.name or f"arg{position}", parameter.location)
             for position, parameter in enumerate(prototype.parameters, start=1)
         ]
-    return {place: values[name] for name, location in places if name in values for place in _places(location)}
+    carriers = {}
+    for name, location in places:
+        if location is not None and (value := values.get(name)) is not None:
+            certain = prototype.trust_in(location)[0].is_certain
+            marked = value if certain else dataclasses.replace(value, name=f"{name}?")
+            carriers.update(dict.fromkeys(_places(location), marked))
+    return carriers
 
 
-def _places(location: Location | None) -> tuple[str, ...]:
+def _places(location: Location) -> tuple[str, ...]:
     match location:
         case Register(register=register):
             return (register,)

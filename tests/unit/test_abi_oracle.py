@@ -5,12 +5,12 @@ from __future__ import annotations
 import ctypes
 import platform
 import random
+import re
 import subprocess
 from itertools import accumulate
 from pathlib import Path
 
 import pytest
-from elftools.elf.elffile import ELFFile
 
 from symbols.btf import Btf
 from symbols.location import InnerRegister, Location, Reference, Register, Registers, Split, Stack, Unknown
@@ -24,16 +24,15 @@ class Machine:
     """The compiled corpus: calls its functions and keeps what they were given."""
 
     def __init__(self, directory: Path, corpus: abi_corpus.Corpus) -> None:
-        source = directory / "corpus.c"
+        source, definitions = directory / "corpus.c", directory / "definitions.c"
         source.write_text(corpus.source())
-        library, types = directory / "corpus.so", directory / "corpus.o"
-        gcc = ["gcc", "-std=gnu11", "-O0", "-fno-stack-protector", "-w", *KERNEL_FLAGS]
+        definitions.write_text(corpus.definitions())
+        library, described, types = (directory / f"corpus.{kind}" for kind in ("so", "o", "btf"))
+        gcc = ["gcc", "-std=gnu11", "-O0", "-fno-stack-protector", "-w", "-Wno-psabi", *KERNEL_FLAGS]
         subprocess.run([*gcc, "-shared", "-fPIC", "-Wl,-Bsymbolic", "-o", library, source], check=True)
-        subprocess.run([*gcc, "-gbtf", "-c", "-o", types, source], check=True)
-        with types.open("rb") as stream:
-            section = ELFFile(stream).get_section_by_name(".BTF")
-            assert section is not None
-            self.btf = Btf(section.data())
+        subprocess.run([*gcc, "-g", "-c", "-o", described, definitions], check=True)
+        subprocess.run(["pahole", f"--btf_encode_detached={types}", described], check=True)  # gcc 12's own has mistakes
+        self.btf = Btf(types.read_bytes())
         self._library = ctypes.CDLL(str(library))
         self._captured = (ctypes.c_ubyte * 2048).in_dll(self._library, "captured")
 
@@ -94,7 +93,7 @@ def test_locations_are_where_gcc_puts_them(tmp_path: Path) -> None:
     machine = Machine(tmp_path, corpus)
     dice = random.Random(64)
     kinds: set[type] = set()
-    untold = 0
+    untold = misplaced = 0
     for function in corpus.functions:
         prototype = from_btf(machine.btf, "x86_64", function.name)
         sizes = machine.sizes(function)
@@ -107,21 +106,27 @@ def test_locations_are_where_gcc_puts_them(tmp_path: Path) -> None:
         for parameter, value, mask in zip(prototype.parameters, values[1:], masks[1:], strict=True):
             kinds.add(type(parameter.location))
             if value and isinstance(parameter.location, Unknown):
-                assert "packed" in parameter.location.cause
+                assert re.search("packed|padding", parameter.location.cause)
                 untold += 1
             elif value:
                 found = fetch(parameter.location, registers, stack)
-                assert masked(found, mask) == masked(value, mask), (prototype.text, parameter)
+                wrong = masked(found, mask) != masked(value, mask)
+                assert not wrong or parameter.location.doubt, (prototype.text, parameter)
+                misplaced += wrong
             else:
                 assert isinstance(parameter.location, Unknown), "nothing is passed for an empty struct"
 
         returned = machine.leave(function, values[0])
-        if values[0]:
+        if values[0] and isinstance(prototype.return_location, Unknown):
+            assert "padding" in prototype.return_location.cause
+        elif values[0]:
             assert prototype.return_location is not None
             kinds.add(type(prototype.return_location))
             found = fetch(prototype.return_location, returned, b"")
             assert masked(found, masks[0]) == masked(values[0], masks[0]), prototype.text
         else:
             assert prototype.return_location is None
-    assert untold < 0.05 * sum(len(function.parameters) for function in corpus.functions)
+    total = sum(len(function.parameters) for function in corpus.functions)
+    assert untold < 0.15 * total
+    assert 0 < misplaced < 0.02 * total, "the corpus has aligned structs that BTF does not tell from others"
     assert kinds == {Register, Registers, Stack, Reference, Unknown}, "the corpus covers all sorts of locations"

@@ -39,8 +39,10 @@ def test_do_sys_openat2_as_in_the_lesson() -> None:
     ]  # fmt: skip
     assert prototype.return_location == Register("ax", 0x50, 8)
     assert prototype.parameters[1].type.is_string
-    assert prototype.to_json()["parameters"][0]["location"] == {
-        "kind": "register", "register": "di", "pt_regs_offset": 112, "size": 4,
+    assert prototype.to_json()["parameters"][0] == {
+        "name": "dfd", "type": "int",
+        "location": {"kind": "register", "register": "di", "pt_regs_offset": 112, "size": 4},
+        "trust": "exact", "cause": None,
     }  # fmt: skip
 
 
@@ -144,3 +146,43 @@ def test_damage_is_told_in_the_prototype() -> None:
     prototype = k.prototype("broken")
     assert prototype.trust is Trust.NONE
     assert "no type 4000" in prototype.cause
+
+
+def test_a_location_is_trusted_no_more_than_its_prototype_and_some_less() -> None:
+    k = Kernel()
+    path = k.b.struct("path", 16, [("mnt", k.text, 0), ("dentry", k.text, 64)])
+    parameters = [(f"p{number}", k.long) for number in range(7)]
+    k.b.function("f", VOID_ID, [*parameters, ("path", path), ("f", k.b.floating("double", 8)), ("z", k.int)])
+    prototype = k.prototype("f")
+    first, likely, floating, lost = (prototype.to_json()["parameters"][n] for n in (0, 7, 8, 9))
+    assert (first["trust"], first["cause"]) == ("exact", None)
+    assert likely["location"]["sp_offset"] == 16
+    assert likely["trust"] == "variant"
+    assert "attribute" in likely["cause"]
+    assert (floating["trust"], lost["trust"]) == ("none", "none")
+    assert floating["cause"] in lost["cause"]
+    clone = k.prototype("f.isra.0")
+    assert clone.trust_in(clone.parameters[0].location) == (Trust.VARIANT, clone.cause)
+    assert clone.trust_in(clone.parameters[8].location)[0] is Trust.NONE
+    assert clone.to_json()["return"] == {"type": "void", "location": None, "trust": "variant", "cause": clone.cause}
+
+
+def test_why_btf_may_have_left_a_function_out() -> None:
+    k = Kernel()
+    assert "assembly" in k.prototype("memcpy").cause
+    assert "none of the 3 functions of this name" in k.prototype("show", instances=3).cause
+
+
+def test_shapes_of_padding() -> None:
+    """Words without a member: only bit-fields without a name, or an alignment, leave such."""
+    k = Kernel()
+    word = k.b.struct("word", 16, [("a", k.long, 0)])
+    full = k.b.struct("full", 16, [("a", k.long, 0), ("tail", k.b.array(k.char, 0), 64), ("b", k.char, 64)])
+    split = k.b.bit_fields("split", 16, [("a", k.long, 0, 60), ("b", k.long, 64, 4)])
+    k.b.function("f", VOID_ID, [("full", full), ("split", split), ("word", word), ("z", k.int)])
+    assert [parameter.location.text() for parameter in k.prototype("f").parameters] == [
+        "di:si", "dx:cx", "unknown", "unknown",
+    ]  # fmt: skip
+    assert [parameter.location.text() for parameter in k.prototype("f", "riscv64").parameters] == [
+        "a0:a1", "a2:a3", "a4:a5", "a6",
+    ]  # fmt: skip
