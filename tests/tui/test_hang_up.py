@@ -64,7 +64,7 @@ def test_program_and_agent_end_with_their_terminal(start: Callable[[], tuple[int
         environment = {**os.environ, "TERM": "xterm-256color"}
         os.execve(sys.executable, [sys.executable, "-m", "explorer.cli"], environment)
     try:
-        _read_until(terminal, b"exact, BTF")
+        _read_until(terminal, b", BTF")
         (agent,) = _children(process)
     finally:
         os.close(terminal)  # the kernel hangs up: nothing more to read, EIO to writes
