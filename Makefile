@@ -77,13 +77,15 @@ $(VENV)/.development: $(VENV)/.installed
 	$(PYTHON) -m pip install -q --group dev >&2
 	touch $@
 
-# What the tests compare with: bpftool, pfunct and pahole (BTF), fzf (search), gcc (calling conventions).
+# What the tests compare with: bpftool, pfunct and pahole (BTF), fzf (search), gcc for x86-64 and aarch64 (calling conventions).
 $(VENV)/.oracles: Makefile | $(VENV)/.installed
 	@packages=''
 	command -v bpftool >/dev/null || [ -x /usr/sbin/bpftool ] || packages+=' bpftool'
 	command -v pfunct >/dev/null || packages+=' dwarves'
 	command -v fzf >/dev/null || packages+=' fzf'
 	command -v gcc >/dev/null || packages+=' gcc libc6-dev'
+	[ "$$(uname -m)" = x86_64 ] || command -v x86_64-linux-gnu-gcc >/dev/null || packages+=' gcc-x86-64-linux-gnu'
+	[ "$$(uname -m)" = aarch64 ] || command -v aarch64-linux-gnu-gcc >/dev/null || packages+=' gcc-aarch64-linux-gnu'
 	if [ -n "$$packages" ]; then
 		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
 			echo "installing with apt:$$packages" >&2
