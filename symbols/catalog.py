@@ -209,6 +209,8 @@ class Catalog:
         It looks for a plain name in itself and in all modules, for ``module:name`` in that module (trace_kprobe.c,
         number_of_same_symbols, since 6.7); code made at run time does not count.
         """
+        if symbol.name not in self._more and not symbol.name.startswith("__pfx_"):
+            return 1
         if symbol.module is not None:
             return len(self.find(symbol.qualified_name))
         table = self._table

@@ -23,6 +23,10 @@ _JUMP_BYTES = 5
 """What a jump takes on x86, the one of our architectures whose kprobes become jumps (MAX_OPTIMIZED_LENGTH)."""
 
 
+_USUAL = Verdict(VerdictKind.PROBEABLE, Mechanism.FTRACE, "ftrace has a call site at its entry")
+"""The verdict on two of three functions: one object, as there are tens of thousands of them."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Evidence:
     """What is known of one symbol.
@@ -92,7 +96,7 @@ def _listed(evidence: Evidence) -> Verdict:
         return _no(VerdictKind.UNKNOWN, f"nobody can tell before it is tried: {lists.traceable.message}")
     reach = _reach_of_ftrace(evidence.symbol, evidence.instances, lists.traceable)
     if reach is _Reach.ENTRY:
-        return _can(evidence, Mechanism.FTRACE, "ftrace has a call site at its entry")
+        return _can(evidence, Mechanism.FTRACE, _USUAL.cause)
     if reach is _Reach.SOME_OF_THE_NAME:
         return _can(evidence, None, "ftrace has some of that name and does not tell which, the rest may be refused")
     # within_notrace_func of the kernel looks at the function before the dot, too.
@@ -152,6 +156,9 @@ def _can(evidence: Evidence, mechanism: Mechanism | None, how: str) -> Verdict:
         return Verdict(
             VerdictKind.DUPLICATE, mechanism, f"{count} symbols have this name: this one by its address; {how}"
         )
+    no_blacklist = evidence.lists is not None and isinstance(evidence.lists.blacklist, KexploreError)
+    if part is Part.WHOLE and mechanism is Mechanism.FTRACE and not no_blacklist:
+        return _USUAL
     kind, words = VerdictKind.PROBEABLE, [how]
     if part is Part.COLD:
         kind = VerdictKind.COLD_PART
@@ -160,7 +167,7 @@ def _can(evidence: Evidence, mechanism: Mechanism | None, how: str) -> Verdict:
         words.append("a variant that the compiler made, its arguments may differ from the source")
     elif part is Part.PIECE:
         words.append(f"a piece split off {owner_of(symbol.name)}")
-    if evidence.lists is not None and isinstance(evidence.lists.blacklist, KexploreError):
+    if no_blacklist:
         words.append("the kprobe blacklist could not be read")
     return Verdict(kind, mechanism, "; ".join(words))
 
@@ -168,12 +175,11 @@ def _can(evidence: Evidence, mechanism: Mechanism | None, how: str) -> Verdict:
 def _blacklisted(evidence: Evidence) -> Verdict | None:
     """Judge by the blacklist and by the sections that make it up; a part shares the fate of its function."""
     lists = evidence.lists
-    for symbol in (evidence.symbol, evidence.owner):
-        if symbol is None:
-            continue
+    blacklist = None if lists is None or isinstance(lists.blacklist, KexploreError) else lists.blacklist
+    for symbol in (evidence.symbol,) if evidence.owner is None else (evidence.symbol, evidence.owner):
         whose = "" if symbol is evidence.symbol else f"{symbol.name}, which it belongs to, is "
-        if lists is not None and not isinstance(lists.blacklist, KexploreError):
-            found = lists.blacklist.find(symbol.address, symbol.name, symbol.module)
+        if blacklist is not None:
+            found = blacklist.find(symbol.address, symbol.name, symbol.module)
             if found is not None:
                 where = f" ({found.start:#x}-{found.end:#x})" if found.end else ""
                 return _no(

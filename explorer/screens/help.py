@@ -21,8 +21,10 @@ from explorer.widgets.palette import BRIGHT, ENTRY, FAINT, KEY, MATCH, MUTED, RE
 _MARKS = (
     ("→ ← ↔", ENTRY, "a probe is armed at the entry, at the return, at both"),
     ("… !", WARNING, "it is being armed, or was refused"),
-    ("·", MUTED, "can be probed, not by ftrace but by a jump or a breakpoint"),
+    (" ", MUTED, "no mark: can be probed by ftrace, the cheapest way"),
+    ("·", MUTED, "can be probed, by a jump (cheap) or a breakpoint (dear)"),
     ("=", WARNING, "several functions share the name: this one is armed by its address"),
+    ("└", FAINT, "what the compiler made of the function above it"),
     ("✗", FAINT, "cannot be probed; the card says why"),
     ("?", FAINT, "the lists that would tell could not be read"),
     ("abc", MATCH, "the letters that the query found"),

@@ -58,7 +58,8 @@ def card_lines(session: Session, symbol: Symbol, width: int, *, spacious: bool) 
         lines += [*paragraph(symbol.name, BRIGHT, width), [Segment("prototypes are loading…", MUTED)]]
     answer, reason = _verdict(session, symbol)
     lines += [*gap, *paragraph(*answer, width, "  "), *_refusals(session, symbol, width), *table, *gap]
-    lines += kin_lines(session, symbol, width)
+    kin = kin_lines(session, symbol, width)
+    lines += [*kin, *gap] if kin else []
     return [*lines, *paragraph(reason, MUTED, width), *paragraph(_place(session, symbol), MUTED, width)]
 
 

@@ -142,10 +142,19 @@ class FunctionList(LineView):
         return above.base_name == symbol.base_name and above.module == symbol.module
 
     def _probe_mark(self, symbol: Symbol) -> Segment:
-        assert self._session is not None
-        entry = self._session.probes.get(self._session.probe_for(symbol, ProbeKind.ENTRY))
-        returned = self._session.probes.get(self._session.probe_for(symbol, ProbeKind.RETURN))
-        return Segment(*probe_mark(entry, returned))
+        """How its probes stand; where several share a name, and so a row, those of the first that has any."""
+        session = self._session
+        assert session is not None
+        assert session.catalog is not None
+        sharing = [symbol]
+        if session.catalog.count(symbol) > 1:
+            sharing += [other for other in session.catalog.find(symbol.name) if other.module == symbol.module]
+        for other in sharing:
+            entry, returned = (session.probes.get(session.probe_for(other, kind)) for kind in ProbeKind)
+            mark = probe_mark(entry, returned)
+            if mark[0].strip():
+                return Segment(*mark)
+        return Segment(*probe_mark(None, None))
 
     def _verdict_mark(self, symbol: Symbol) -> Segment:
         session = self._session

@@ -21,6 +21,7 @@ async def test_namesakes_are_picked_on_the_card_and_armed_by_address(size: tuple
         assert driver.browse.card.symbol == second
         await driver.press("space")
         await driver.until(lambda: [probe.get("address") for probe in scripted.armed.values()] == [second.address])
+        await driver.until_shown("→= twice", "#functions")
         await driver.press("z")
         await driver.until_shown("▸→= twice", "#card")
         await driver.until_shown(f"{second.address:#x}  lone.constprop.0 and _etext", "#card")
