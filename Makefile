@@ -47,6 +47,7 @@ lab: $(VENV)/.installed ## a shell on the throwaway kernel
 bench: $(VENV)/.development $(VENV)/.oracles ## the measurements of CONTRIBUTING.md
 	@echo '== start'; $(PYTHON) -m tests.benchmarks.startup
 	echo '== search'; $(PYTHON) -m tests.benchmarks.search
+	echo '== types'; $(PYTHON) -m tests.benchmarks.types
 	echo '== arming, on the lab kernel'; $(KEXPLORE) lab -- $(PYTHON) -m tests.benchmarks.arming
 
 screenshots: $(VENV)/.development ## draw screenshots/ anew, from the recorded session

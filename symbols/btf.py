@@ -53,7 +53,7 @@ class Btf:
         Raises:
             BtfError: It is damaged or of a kind that this reader does not know.
         """
-        header = read_header(data)
+        header = read_header(data, split=base is not None)
         self.base = base
         self._words = _words(data[slice(*header.types)], header.byte_order)
         self._strings = data[slice(*header.strings)].translate(_READABLE).decode("ascii")

@@ -79,8 +79,12 @@ class Header:
     strings: tuple[int, int]
 
 
-def read_header(data: bytes) -> Header:
+def read_header(data: bytes, *, split: bool = False) -> Header:
     """Read and check the header.
+
+    Args:
+        data: A whole file of BTF.
+        split: Whether it continues another: its strings do, too, and need not begin with an empty one.
 
     Raises:
         BtfError: It is no BTF, of a later version, or its sections do not lie within the data.
@@ -105,6 +109,6 @@ def read_header(data: bytes) -> Header:
         raise BtfError(f"BTF data is truncated: its sections end at byte {end}, the data at {len(data)}")
     if type_offset % 4 or type_length % 4:
         raise BtfError("the BTF type section is not made of whole words")
-    if string_length and (data[strings[0]] != 0 or data[strings[1] - 1] != 0):
+    if string_length and ((data[strings[0]] != 0 and not split) or data[strings[1] - 1] != 0):
         raise BtfError("the BTF string section does not begin and end with a zero byte")
     return Header(byte_order, types, strings)

@@ -25,14 +25,21 @@ class Alignments:
     def __init__(self, btf: Btf) -> None:
         self._btf = btf
         self._known: dict[int, tuple[int, str]] = {}
+        self._measures: dict[int, tuple[int | None, int]] = {}
         self._left = _MAXIMUM_MEMBERS
 
-    def of(self, type_id: int, depth: int = 0) -> int:
-        """The alignment in bytes of any type of a known size.
+    def measure(self, type_id: int, depth: int = 0) -> tuple[int | None, int]:
+        """The size (None where it is not known) and the alignment of a type, in bytes.
 
         Raises:
             BtfError: The type is damaged, or nested beyond all measure.
         """
+        known = self._measures.get(type_id)
+        if known is None:
+            known = self._measures[type_id] = (self._btf.size_of(type_id), self._alignment(type_id, depth))
+        return known
+
+    def _alignment(self, type_id: int, depth: int) -> int:
         record = self._btf.resolve(type_id)
         while record is not None and record.kind is Kind.ARRAY:
             depth += 1
@@ -65,10 +72,10 @@ class Alignments:
         for member in sorted(self._btf.members(record), key=lambda member: member.bit_offset):
             self._left -= 1
             try:
-                size = self._btf.size_of(member.type) or 0
-                own = self.of(member.type, depth + 1)
+                size, own = self.measure(member.type, depth + 1)
             except BtfError:
                 continue
+            size = size or 0
             start = member.bit_offset
             name = member.name or "a nameless member"
             if member.bit_size is not None:

@@ -142,7 +142,7 @@ def layout(btf: Btf, type_id: int) -> Layout:
     size = record.size or 0
     alignments = Alignments(btf)
     members = sorted(btf.members(record), key=lambda member: member.bit_offset)
-    parts = tuple(_parts(list(_fields(btf, alignments, record, members)), 8 * size))
+    parts = tuple(_parts(list(_fields(alignments, record, members)), 8 * size))
     natural, packed = alignments.of_aggregate(record)
     return Layout(record, size, parts, natural, packed)
 
@@ -154,16 +154,15 @@ def bits_in_words(bits: int) -> str:
     return " ".join(words)
 
 
-def _fields(btf: Btf, alignments: Alignments, record: BtfType, members: Iterable[Member]) -> Iterator[Field]:
+def _fields(alignments: Alignments, record: BtfType, members: Iterable[Member]) -> Iterator[Field]:
     limit = 8 * (record.size or 0)
     end = 0
     for member in members:
         start, bits, problem, alignment = member.bit_offset, member.bit_size, "", 1
         try:
-            size = btf.size_of(member.type)
+            size, own = alignments.measure(member.type)
             if bits is None:
-                bits = None if size is None else 8 * size
-                alignment = alignments.of(member.type)
+                bits, alignment = None if size is None else 8 * size, own
         except BtfError as error:
             problem = str(error)
         if not problem and bits is None:

@@ -27,8 +27,6 @@ class BtfBuilder:
 
     def string(self, text: str) -> int:
         if text not in self._offsets:
-            if not self._strings:
-                self._strings += b"\0"  # the kernel wants the section to begin with one, split or not
             self._offsets[text] = self.string_end
             self._strings += text.encode() + b"\0"
         return self._offsets[text]
