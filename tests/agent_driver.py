@@ -20,7 +20,7 @@ from explorer.agent.protocol import Message
 AGENT = Path(__file__).parents[1] / "explorer/agent/__main__.py"
 SYSTEM_PYTHON = "/usr/bin/python3"
 """What a user who may not enter the project's virtual environment can run."""
-PATIENCE = 60.0
+PATIENCE = 180.0
 """Seconds; an emulated machine needs a few for what takes milliseconds elsewhere."""
 
 

@@ -23,7 +23,7 @@ from explorer.lab.packages import Progress
 from symbols.errors import KexploreError
 
 _LAB_TESTS = Path(__file__).parent / "lab"
-_SILENCE_SECONDS = 300.0
+_SILENCE_SECONDS = 600.0
 """How long one test may take, emulation included."""
 
 

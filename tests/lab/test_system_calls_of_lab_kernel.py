@@ -41,7 +41,7 @@ def test_arguments_of_both_kinds_of_callers() -> None:
     traced = [sys.executable, "-I", "-S", "-c", CALLS_THE_32_BIT_WAY]
     result = subprocess.run(
         [*KEXPLORE, "trace", "--json", *probes, "--", *traced],
-        capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=120, check=False,
+        capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=300, check=False,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
     *events, _ = [json.loads(line) for line in result.stdout.splitlines()]

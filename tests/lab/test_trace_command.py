@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.lab.tracing_state import TRACEFS, tracing_state, wait_for_state, wait_until
+from tests.lab.tracing_state import DEADLINE, TRACEFS, tracing_state, wait_for_state, wait_until
 
 KEXPLORE = [sys.executable, "-m", "explorer.cli"]
 OPEN = "do_sys_openat2"
@@ -28,7 +29,7 @@ def _nothing_left_behind() -> Iterator[None]:
 
 def kexplore(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*KEXPLORE, *arguments], capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=120, check=False
+        [*KEXPLORE, *arguments], capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=DEADLINE, check=False
     )
 
 
@@ -148,14 +149,19 @@ def test_someone_elses_probe_survives() -> None:
         define("-:others/mine")
 
 
-def start_tracing(before: dict[str, str]) -> subprocess.Popen[bytes]:
-    process = subprocess.Popen(
+@contextlib.contextmanager
+def tracing() -> Iterator[subprocess.Popen[bytes]]:
+    """A ``kexplore trace`` that has armed two probes; it does not outlive the test, whatever becomes of that."""
+    before = tracing_state()
+    with subprocess.Popen(
         [*KEXPLORE, "trace", "vfs_read", f"{OPEN}%return"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
-    )
-    armed = lambda: tracing_state()["dynamic_events"].count("kexplore_") >= 2  # noqa: E731
-    wait_until(armed, "arming")
-    assert tracing_state() != before
-    return process
+    ) as process:
+        try:
+            wait_until(lambda: tracing_state()["dynamic_events"].count("kexplore_") >= 2, "arming")
+            assert tracing_state() != before
+            yield process
+        finally:
+            process.kill()
 
 
 @pytest.mark.parametrize(
@@ -164,10 +170,10 @@ def start_tracing(before: dict[str, str]) -> subprocess.Popen[bytes]:
 )
 def test_whatever_ends_it_nothing_is_left(number: signal.Signals, code: int) -> None:
     before = tracing_state()
-    process = start_tracing(before)
-    process.send_signal(number)
-    assert process.wait(60) == code
-    wait_for_state(before)
+    with tracing() as process:
+        process.send_signal(number)
+        assert process.wait(DEADLINE) == code
+        wait_for_state(before)
 
 
 def test_a_reader_that_stops_ends_it() -> None:
@@ -186,10 +192,10 @@ def agents_of(process: subprocess.Popen[bytes]) -> list[int]:
 
 def test_after_a_killed_agent_clean_removes_what_it_left() -> None:
     before = tracing_state()
-    process = start_tracing(before)
-    [agent] = agents_of(process)
-    os.kill(agent, signal.SIGKILL)
-    assert process.wait(60) == 1
+    with tracing() as process:
+        [agent] = agents_of(process)
+        os.kill(agent, signal.SIGKILL)
+        assert process.wait(DEADLINE) == 1
     assert tracing_state() != before, "a killed agent cannot clean up: otherwise this test proves nothing"
     result = kexplore("clean")
     assert result.returncode == 0, result.stderr
@@ -200,10 +206,10 @@ def test_after_a_killed_agent_clean_removes_what_it_left() -> None:
 
 def test_clean_leaves_a_living_session_alone() -> None:
     before = tracing_state()
-    process = start_tracing(before)
-    armed = tracing_state()
-    assert kexplore("clean").returncode == 0
-    assert tracing_state() == armed
-    process.terminate()
-    process.wait(60)
+    with tracing() as process:
+        armed = tracing_state()
+        assert kexplore("clean").returncode == 0
+        assert tracing_state() == armed
+        process.terminate()
+        process.wait(DEADLINE)
     wait_for_state(before)

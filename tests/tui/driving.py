@@ -17,7 +17,7 @@ from explorer.session.target import Target
 from tests.scripted_agent import ScriptedAgent, ScriptedTarget
 
 LARGE, SMALL = (120, 40), (80, 24)
-PATIENCE = 10.0
+PATIENCE = 60.0
 """Seconds after which a test gives up waiting."""
 
 

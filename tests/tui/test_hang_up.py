@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import pytest
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 def _children(process: int) -> list[int]:
