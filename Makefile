@@ -12,7 +12,7 @@ PYTHON := $(VENV)/bin/python
 KEXPLORE := $(VENV)/bin/kexplore
 SOURCES := $(wildcard *.py) explorer symbols tests screenshots
 
-.PHONY: help run test check lab bench screenshots recording
+.PHONY: help run test fuzz check lab bench screenshots recording
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 14
@@ -34,6 +34,9 @@ run: $(VENV)/.installed ## open kexplore; with no terminal: a search, a prototyp
 
 test: $(VENV)/.development $(VENV)/.oracles ## all tests, those on the lab kernel included
 	@$(PYTHON) -m pytest
+
+fuzz: $(VENV)/.development ## damaged data for every parser: 10,000 examples each, or EXAMPLES=N
+	@$(PYTHON) -m pytest tests/fuzz --hypothesis-profile=fuzz
 
 check: $(VENV)/.development ## lint, types, import walls
 	@$(VENV)/bin/ruff check $(SOURCES)

@@ -33,7 +33,7 @@ _WORD = 8
 _NARROW = 4
 
 _NAME = re.compile(r"name: sys_enter_(\w+)")
-_FIELD = re.compile(r"\tfield:(.*?)(\w+);\toffset:\d+;\tsize:\d+;\tsigned:[01];")
+_FIELD = re.compile(r"\tfield:((?:[^;]*\W)?)(\w+);\toffset:[0-9]+;\tsize:[0-9]+;\tsigned:[01];")
 _OURS = ("common_", "__syscall_nr")
 
 _INTEGERS: dict[str, tuple[TypeKind, int]] = {

@@ -7,21 +7,23 @@ of debugfs and /proc/modules.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import re
 from array import array
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from itertools import accumulate
 
 from symbols.errors import FactError, KexploreError
 from symbols.list_text import damaged, decode
 
 _FUNCTION = re.compile(r"(\S+)(?: \[(\S+)\])?")
 _ADDRESS = re.compile(r"[0-9a-f]{1,16}")
-_ENABLED = re.compile(r"(\S+)(?: \[(\S+)\])? \((-?\d+)\)((?: [A-Z ])*)\s*(?:\s(?:tramp|ops|subops):.*)?")
+_ENABLED = re.compile(r"(\S+)(?: \[(\S+)\])? \((-?[0-9]{1,20})\)(.*)")
+_FLAG = re.compile(r"[A-Z]")
+_MORE = ("tramp:", "ops:", "subops:")
 _RANGE = re.compile(r"0x([0-9a-f]{1,16})-0x([0-9a-f]{1,16})\t(\S+)(?: \[(\S+)\])?")
-_MODULE = re.compile(r"(\S+) (\d+) (\d+|-) (\S+) (\S+) 0x([0-9a-f]{1,16})(?: \(\S*\))?")
+_MODULE = re.compile(r"(\S+) ([0-9]{1,20}) ([0-9]{1,20}|-) (\S+) (\S+) 0x([0-9a-f]{1,16})(?: \(\S*\))?")
 _INVALID = "__ftrace_invalid_address__"
 
 
@@ -86,7 +88,7 @@ class Blacklist:
     def __init__(self, ranges: list[BlacklistedRange]) -> None:
         self._ranges = sorted(ranges, key=lambda entry: entry.start)
         self._starts = [entry.start for entry in self._ranges]
-        self._reach = list(accumulate((entry.end for entry in self._ranges), max))
+        self._reach = list(itertools.accumulate((entry.end for entry in self._ranges), max))
         """How far the ranges up to each one reach: they may overlap."""
         self._hidden = {(entry.name, entry.module): entry for entry in ranges if entry.end == 0}
 
@@ -188,8 +190,12 @@ def parse_enabled(data: bytes) -> list[EnabledFunction]:
         match = _ENABLED.fullmatch(line)
         if match is None:
             raise damaged("enabled_functions", number, line)
-        name, module, users, flags = match.groups()
-        found.append(EnabledFunction(name, module, int(users), frozenset(flags.split())))
+        name, module, users, rest = match.groups()
+        words = rest.split()
+        flags = list(itertools.takewhile(_FLAG.fullmatch, words))
+        if len(flags) < len(words) and not words[len(flags)].startswith(_MORE):
+            raise damaged("enabled_functions", number, line)
+        found.append(EnabledFunction(name, module, int(users), frozenset(flags)))
     return found
 
 

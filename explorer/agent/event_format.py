@@ -8,9 +8,11 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from explorer.agent.ring_buffer import Record, RingBufferError
 
-_ID = re.compile(r"^ID: (\d+)$", re.MULTILINE)
-_FIELD = re.compile(r"^\tfield:([^;]+);\toffset:(\d+);\tsize:(\d+);(?:\tsigned:(\d);)?$", re.MULTILINE)
-_NAME = re.compile(r"(\w+)(?:\[[^\]]*\])?$")
+_ID = re.compile(r"^ID: ([0-9]{1,9})$", re.MULTILINE)
+_FIELD = re.compile(
+    r"^\tfield:([^;\n]+);\toffset:([0-9]{1,9});\tsize:([0-9]{1,9});(?:\tsigned:([01]);)?$", re.MULTILINE
+)
+_NAME = re.compile(r"(?:.*\W)?(\w+)(?:\[[^\]\n]*\])?")
 
 _CODES = {(1, False): "B", (1, True): "b", (2, False): "H", (2, True): "h",
           (4, False): "I", (4, True): "i", (8, False): "Q", (8, True): "q"}  # fmt: skip
@@ -48,7 +50,7 @@ class EventFormat(NamedTuple):
         number = _ID.search(text)
         fields: Dict[str, Field] = {}
         for declaration, offset, size, signed in _FIELD.findall(text):
-            name = _NAME.search(declaration)
+            name = _NAME.fullmatch(declaration)
             if name is not None:
                 dynamic = declaration.startswith("__data_loc")
                 fields[name.group(1)] = Field(int(offset), int(size), signed == "1" and not dynamic, dynamic)

@@ -15,13 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from explorer.agent import protocol
-from explorer.errors import UsageError
-from explorer.session.agent_client import AgentClient, Listener
+from explorer.errors import AgentError, UsageError
+from explorer.session.agent_client import AgentClient, Hello, Listener
 from explorer.session.played_agent import AgentMaker, PlayedAgent, PlayedTarget
 from explorer.session.target import Progress, Target
 from symbols.errors import KexploreError
 
 FORMAT = 1
+_ROW = 9
+"""Members of a row of a batch."""
 _NO_COUNTERS = [0] * len(protocol.COUNTER_NAMES)
 LARGEST = 256 << 20
 """Bytes that a recording may unpack to."""
@@ -104,28 +106,51 @@ class Recording:
             RecordingError: It is none, damaged, or too large.
         """
         hello: protocol.Message | None = None
-        facts: dict[str, list[tuple[protocol.Message, bytes]]] = {}
-        takes: dict[str, _Take] = {}
-        batches: list[tuple[float, protocol.Message]] = []
+        recording = cls({}, {}, {}, [])
         asked: dict[int, protocol.Message] = {}
         for moment, sender, message, blob in _entries(path):
-            if sender == "explorer":
-                if isinstance(message.get("id"), int):
-                    asked[message["id"]] = message
-                continue
-            question = asked.get(message.get("id", -1))
-            match message["op"], question:
-                case "hello", _:
+            try:
+                if sender == "explorer":
+                    if isinstance(message.get("id"), int):
+                        asked[message["id"]] = message
+                elif message["op"] == "hello":
+                    Hello.from_message(message)
                     hello = message
-                case "batch", _:
-                    batches.append((moment, message))
-                case "fact" | "error", {"op": "fact", "name": name}:
-                    facts.setdefault(name, []).append((message, blob))
-                case "armed", {"op": "arm", "probe": probe}:
-                    takes[_place(probe)] = _Take(message["probe"], message, moment)
+                else:
+                    recording._take(moment, asked.get(message.get("id", -1)), message, blob)
+            except (KeyError, TypeError, ValueError, AttributeError, AgentError) as error:
+                words = f"{path} is damaged: a message is not understood ({type(error).__name__}: {error})"
+                raise RecordingError(words, "record it again") from None
         if hello is None:
             raise RecordingError(f"{path} holds no session", "record it again")
-        return cls(hello, facts, takes, batches)
+        recording.hello = hello
+        return recording
+
+    def _take(self, moment: float, question: protocol.Message | None, message: protocol.Message, blob: bytes) -> None:
+        """Note what the agent said."""
+        match message["op"], question:
+            case "batch", _:
+                _check_batch(message)
+                self.batches.append((moment, message))
+            case "fact" | "error", {"op": "fact", "name": str(name)}:
+                self.facts.setdefault(name, []).append((message, blob))
+            case "armed", {"op": "arm", "probe": probe}:
+                self.takes[_place(probe)] = _Take(int(message["probe"]), message, moment)
+
+
+def _check_batch(message: protocol.Message) -> None:
+    """Make sure that a batch can be played, before anything is.
+
+    Raises:
+        TypeError, ValueError, KeyError: It cannot.
+    """
+    int(message["lost"])
+    for key, counters in message["counters"].items():
+        int(key)
+        if len(counters) != len(protocol.COUNTER_NAMES) or not all(type(count) is int for count in counters):
+            raise ValueError("counters are no numbers")
+    if not all(len(row) == _ROW and type(row[0]) is int for row in message["rows"]):
+        raise ValueError("a row has other members")
 
 
 def _entries(path: Path) -> Iterator[tuple[float, str, protocol.Message, bytes]]:
