@@ -24,6 +24,7 @@ from explorer.screens.browse import BrowseScreen
 from explorer.screens.help import HelpScreen
 from explorer.screens.inspector import InspectorScreen
 from explorer.screens.targets import TargetsScreen
+from explorer.screens.types import TypesScreen
 from explorer.session.loading import Stage
 from explorer.session.recording import ReplayTarget
 from explorer.session.target import LabTarget, LocalTarget
@@ -98,6 +99,27 @@ async def session_pictures(folder: pathlib.Path) -> None:
         await leave(camera)
 
 
+async def types_picture(folder: pathlib.Path) -> None:
+    """A file's path, and by its pointer the dentry, with members opened in both."""
+    app = KexploreApp(ReplayTarget(RECORDING))
+    async with app.run_test(size=LARGE, notifications=True) as pilot:
+        camera = Photographer(app, pilot, folder)
+        await camera.loaded()
+        await pilot.press(*"t:file")
+        await camera.until("the type browser", lambda: isinstance(app.screen, TypesScreen) and app.screen.ready)
+        assert isinstance(app.screen, TypesScreen)
+        browser = app.screen
+        await camera.until("struct file", lambda: (found := browser.types.selected) and found.path == "file")
+        await pilot.press("enter", "enter")
+        for path in ("file->f_path", "file->f_path.dentry", "file->f_path.dentry->d_name"):
+            assert browser.members.tree_shown is not None
+            rows = [node.path for node in browser.members.tree_shown.rows]
+            browser.members.move_cursor(rows.index(path))
+            await pilot.press("enter")
+        await camera.save("types")
+        await leave(camera)
+
+
 async def refusal_picture(folder: pathlib.Path) -> None:
     """This machine's kernel and the offer of the lab; only where it cannot be probed."""
     app = KexploreApp(LocalTarget(), [LocalTarget(), LabTarget()])
@@ -123,4 +145,5 @@ async def leave(camera: Photographer) -> None:
 if __name__ == "__main__":
     here = pathlib.Path(__file__).resolve().parent
     asyncio.run(session_pictures(here))
+    asyncio.run(types_picture(here))
     asyncio.run(refusal_picture(here))
