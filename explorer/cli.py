@@ -54,6 +54,10 @@ def parser() -> argparse.ArgumentParser:
     show.add_argument("symbol", metavar="SYMBOL")
     show.set_defaults(command="explorer.commands.show")
 
+    disassemble = commands.add_parser("disassemble", help="a function's instructions, and which of them take a probe")
+    disassemble.add_argument("symbol", metavar="SYMBOL", help="a function, or an address in it")
+    disassemble.set_defaults(command="explorer.commands.disassemble")
+
     type_ = commands.add_parser("type", help="a struct, union, enum or typedef with offsets, sizes and holes")
     type_.add_argument("name", metavar="NAME", nargs="+", help="bio, struct bio, or MODULE:NAME")
     type_.set_defaults(command="explorer.commands.type")
@@ -82,7 +86,7 @@ def parser() -> argparse.ArgumentParser:
     )
     snapshot.set_defaults(command="explorer.commands.snapshot")
 
-    for command in (search, show, type_, trace, doctor):
+    for command in (search, show, disassemble, type_, trace, doctor):
         command.add_argument("--json", action="store_true", help="one JSON object a line")
     commands.add_parser("lab", help="run a command, or a shell, on the throwaway kernel", add_help=False)
     return main

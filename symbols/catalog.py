@@ -224,6 +224,15 @@ class Catalog:
         owner = None if part is Part.WHOLE else self._owner(symbol)
         return judge(Evidence(symbol, part, owner, self.count(symbol), self._sections, self._lists))
 
+    def ftrace_site(self, symbol: Symbol) -> int | None:
+        """The address of ftrace's call site at a function's entry; None without one, and where nobody tells it."""
+        lists = self._lists
+        if lists is None or isinstance(lists.traceable, KexploreError) or lists.traceable.sites is None:
+            return None
+        if symbol.address is None:
+            return None
+        return lists.traceable.site_in(symbol.address, symbol.address + (symbol.size or 1))
+
     def verdict_on_name(self, name: str) -> Verdict:
         """Why there is no symbol of this name, as far as that can be told."""
         return absent_names.verdict_on(self, name)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -168,9 +169,9 @@ class _Decoder:
             target = int(raw.operands[-1].imm) & _ADDRESS
         if raw.mnemonic in _TRAPS:
             target = None
-        return Instruction(
-            raw.address, bytes(raw.bytes), raw.mnemonic, raw.op_str, flow, target, self._reference(raw)
-        )  # fmt: skip
+        operands = _NEGATIVE.sub(_signed, raw.op_str)
+        reference = self._reference(raw)
+        return Instruction(raw.address, bytes(raw.bytes), raw.mnemonic, operands, flow, target, reference)
 
     def _flow(self, raw: Any) -> Flow:
         if raw.mnemonic in _TRAPS or raw.group(self._groups["return"]) or raw.group(self._groups["trap return"]):
@@ -190,6 +191,12 @@ class _Decoder:
         return None
 
 
+def _signed(match: re.Match[str]) -> str:
+    return f"$-{(1 << 64) - int(match[1]):#x}"
+
+
+_NEGATIVE = re.compile(r"\$(1844674\d{13})\b")
+"""Capstone prints small negative immediates as what they are without a sign, in decimal."""
 _ADDRESS: Final = (1 << 64) - 1
 _MISJUDGED = frozenset({"ud0", "ud1"})
 """Capstone 5 takes them for instructions without operands, the processor does not."""

@@ -20,6 +20,7 @@ config                      the options that the kernel was built with, as text
 lockdown                    the lockdown mode
 notes                       ELF notes of the kernel, its build id among them
 cpuinfo                     processors and their flags
+jump_labels, static_calls   the tables of the places at which the kernel rewrites its own code
 text:ADDRESS:LENGTH         code of the kernel or of a module as it is in memory now (see ``kernel_code``)
 =========================== ============================================================================
 """
@@ -111,6 +112,8 @@ class Facts:
             return self._open_first(name, [f"{_BTF}/{module}"], needs)
         if name.startswith("text:"):
             return io.BytesIO(kernel_code.read(self._root, self._text, name[len("text:") :]))
+        if name in kernel_code.TABLES:
+            return io.BytesIO(kernel_code.read_table(self._root, self._text, name))
         if name not in _PATHS:
             raise RequestError(Code.NO_SUCH_FACT, f"there is no fact named {name!r}")
         return self._open_first(name, *_PATHS[name])

@@ -1,16 +1,17 @@
 """The kernel's code as it stands in memory at this moment, read from /proc/kcore: code only, and a bounded piece of it.
 
 /proc/kcore holds all of the machine's memory. Whoever asks the agent gets none of it but what lies between the marks of
-the kernel's own text, or inside one function of a module.
+the kernel's own text, or inside one function of a module, and the tables of the places that the kernel rewrites itself.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
 import struct
-from typing import Tuple
+from typing import Iterator, Tuple
 
 from explorer.agent.failure import RequestError
 from explorer.agent.kernel_text import KernelText
@@ -18,6 +19,12 @@ from explorer.agent.protocol import CHUNK, Code
 
 LARGEST = CHUNK
 """Bytes of code in one piece, at most."""
+TABLES = {
+    "jump_labels": ("__start___jump_table", "__stop___jump_table"),
+    "static_calls": ("__start_static_call_sites", "__stop_static_call_sites"),
+}
+"""The tables of the places at which the kernel rewrites its own code, by the symbols that enclose each."""
+_LARGEST_TABLE = 4 << 20
 
 _PIECE = re.compile(r"0x([0-9a-f]{1,16}):([0-9]{1,6})")
 _PAGE = 4096
@@ -48,17 +55,39 @@ def read(root: str, text: KernelText, piece: str) -> bytes:
     address, length = int(match.group(1), 16), int(match.group(2))
     if not 0 < length <= LARGEST:
         raise RequestError(Code.BAD_REQUEST, f"code is read in pieces of 1 to {LARGEST} bytes, not {length}")
-    path = os.path.join(root, "proc/kcore")
     try:
         # Before anything else: without privilege the addresses are hidden too, and that is not the cause to name.
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        with _opened(root) as descriptor:
+            _require_code(text, address, address + length)
+            return _read(descriptor, address, length)
+    except OSError as error:
+        raise RequestError(Code.FAILED, f"cannot read the kernel's code: {error.strerror}") from None
+
+
+def read_table(root: str, text: KernelText, name: str) -> bytes:
+    """One of ``TABLES``, as it stands in memory: where the kernel rewrites its own code.
+
+    Raises:
+        RequestError: This kernel has none, or it is not to be read.
+    """
+    first, last = (text.instances(mark) for mark in TABLES[name])
+    if not first or not last or not 0 <= last[0].start - first[0].start <= _LARGEST_TABLE:
+        raise RequestError(Code.NO_SUCH_FACT, f"this kernel does not tell where its {name} are")
+    try:
+        with _opened(root) as descriptor:
+            return _read(descriptor, first[0].start, last[0].start - first[0].start)
+    except OSError as error:
+        raise RequestError(Code.FAILED, f"cannot read the kernel's {name}: {error.strerror}") from None
+
+
+@contextlib.contextmanager
+def _opened(root: str) -> Iterator[int]:
+    try:
+        descriptor = os.open(os.path.join(root, "proc/kcore"), os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
         raise _closed(error, root) from None
     try:
-        _require_code(text, address, address + length)
-        return _read(descriptor, address, length)
-    except OSError as error:
-        raise RequestError(Code.FAILED, f"cannot read the kernel's code: {error.strerror}") from None
+        yield descriptor
     finally:
         os.close(descriptor)
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from explorer.session.probe_spec import ProbeKind, ProbeSpec
+from symbols.abi.conventions import Convention
 from symbols.c_types import CType, TypeKind
 from symbols.errors import KexploreError
 from symbols.location import InnerRegister, Reference, Register, Registers, Split, Stack
@@ -71,6 +72,7 @@ class Probe:
     """One probe of a session. Changed by the session only; everybody else reads.
 
     Attributes:
+        offset: Bytes from the start of its function, 0 for a probe at its entry or return, however it is written.
         rate: Hits per second over the last second or so.
         error: Why it could not be armed, when ``state`` is FAILED.
         number: The agent's number for it; None while it is not armed.
@@ -79,6 +81,7 @@ class Probe:
     spec: ProbeSpec
     prototype: Prototype | None
     fields: tuple[Field, ...]
+    offset: int = 0
     state: ProbeState = ProbeState.ARMING
     counters: Counters = Counters()
     rate: float = 0.0
@@ -90,19 +93,22 @@ _RAW = CType("unsigned long", TypeKind.UNSIGNED, 8)
 
 
 def plan_reads(
-    spec: ProbeSpec, prototype: Prototype | None, raw_registers: Sequence[str] = ()
+    spec: ProbeSpec, prototype: Prototype | None, convention: Convention | None = None, offset: int = 0
 ) -> tuple[tuple[Field, ...], list[dict[str, Any]]]:
     """What to read at each hit: the fields, and the ``values`` member of the protocol's probe.
 
-    Offset probes read nothing by name: arguments have left their registers by then.
+    Inside a function nothing is read by an argument's name: the code has used the registers for something else by then.
+    What is read there is the registers themselves, by theirs.
 
     Args:
         spec: The probe.
         prototype: Of its function; None outside all functions.
-        raw_registers: What to read at the entry of a function of which nothing is known.
+        convention: Whose registers to read where no names are known.
+        offset: Bytes from the function's start, where the address of the probe tells it.
     """
     fields: list[Field] = []
     values: list[dict[str, Any]] = []
+    inside = bool(offset or spec.offset)
     if spec.kind is ProbeKind.RETURN:
         if prototype is None or prototype.trust is Trust.NONE:
             fields.append(Field("return", _RAW, 1))
@@ -111,17 +117,24 @@ def plan_reads(
             field, reads = _plan_return(prototype)
             fields.append(field)
             values.extend(reads)
-    elif prototype is not None and prototype.trust is Trust.NONE and not spec.offset:
-        for register in raw_registers:
+    elif inside or prototype is None or prototype.trust is Trust.NONE:
+        for register in _raw_registers(convention, inside=inside):
             fields.append(Field(register, _RAW, 1))
             values.append({"register": register, "dereference": [], "type": "u64"})
-    elif prototype is not None and not spec.offset:
+    else:
         for position, parameter in enumerate(prototype.parameters, start=1):
             name = parameter.name or f"arg{position}"
             field, reads = _plan_value(name, parameter.type, parameter.location)
             fields.append(field)
             values.extend(reads)
     return tuple(fields), values
+
+
+def _raw_registers(convention: Convention | None, *, inside: bool) -> Sequence[str]:
+    """Those that carry arguments, and inside a function also those that carry what a call returned."""
+    if convention is None:
+        return ()
+    return tuple(dict.fromkeys((*convention.results[:1], *convention.arguments) if inside else convention.arguments))
 
 
 def _plan_return(prototype: Prototype) -> tuple[Field, list[dict[str, Any]]]:

@@ -14,8 +14,10 @@ from typing import Any
 
 from explorer.agent.protocol import Message
 from explorer.errors import AgentError
+from explorer.session import places
 from explorer.session.agent_client import AgentClient, Hello
 from explorer.session.events import Event, Journal
+from explorer.session.kernel_code import KernelCode
 from explorer.session.loading import EVERYTHING, Loading, Stage, load
 from explorer.session.probe import Counters, Probe, ProbeState, plan_reads
 from explorer.session.probe_spec import ProbeKind, ProbeSpec
@@ -24,7 +26,7 @@ from explorer.session.values import FOUR_LEVEL, AddressSpace, Value, address_spa
 from symbols import absent_names
 from symbols.abi.conventions import CONVENTIONS
 from symbols.catalog import Catalog
-from symbols.errors import Category, KexploreError
+from symbols.errors import KexploreError
 from symbols.search import SearchIndex
 from symbols.symbol import Symbol
 
@@ -74,6 +76,7 @@ class Session:
         retired: What probes counted that are disarmed by now: their events are still in the journal.
         lost: Events overwritten in the kernel's buffers, over all probes.
         problems: What went wrong unasked, newest last: (message, hint).
+        code: The kernel's code, to be listed.
         gone: Why the agent is gone; "" while it is there.
     """
 
@@ -95,6 +98,7 @@ class Session:
         self._subscribers: list[Subscriber] = []
         self._by_number: dict[int, Probe] = {}
         self._rates: dict[int, _Rate] = {}
+        self.code = KernelCode(self.fact)
         self._locks: dict[ProbeSpec, asyncio.Lock] = {}
 
     def subscribe(self, subscriber: Subscriber) -> None:
@@ -155,13 +159,13 @@ class Session:
                 return known
             symbol = self.resolve(spec)
             prototype = self.catalog.prototype(symbol) if self.catalog and symbol else None
-            convention = CONVENTIONS.get(self._hello().machine)
-            fields, values = plan_reads(spec, prototype, convention.arguments if convention else ())
-            probe = Probe(spec, prototype, fields)
+            offset = places.offset_in(spec, symbol)
+            fields, values = plan_reads(spec, prototype, CONVENTIONS.get(self._hello().machine), offset)
+            probe = Probe(spec, prototype, fields, offset)
             self.probes[spec] = probe
             self._tell(Change.PROBES)
             try:
-                self._check(spec, symbol)
+                await self._check(spec, symbol)
                 place = self._place(spec, symbol)
                 await self._connected().request(
                     "arm",
@@ -286,20 +290,15 @@ class Session:
             return {"address": spec.address}
         return {"symbol": spec.symbol, "module": spec.module or (symbol and symbol.module) or "", "offset": spec.offset}
 
-    def _check(self, spec: ProbeSpec, symbol: Symbol | None) -> None:
+    async def _check(self, spec: ProbeSpec, symbol: Symbol | None) -> None:
         """Refuse with the exact cause what the kernel would refuse with a vague one."""
         refusal = self._hello().refusal()
         if refusal is not None:
             raise refusal
-        if symbol is None or self.catalog is None:
-            return
-        verdict = self.catalog.verdict(symbol)
-        if not verdict.can_arm:
-            raise KexploreError(
-                f"{symbol.name} cannot be probed: {verdict.cause}",
-                "probe a function that calls it, or one that it calls",
-                Category.KERNEL_CANNOT,
-            )
+        if self.catalog is not None:
+            places.check(self.catalog, spec, symbol)
+            if symbol is not None:
+                await self.code.check(self.catalog, spec, symbol, places.offset_in(spec, symbol))
 
     def _hello(self) -> Hello:
         if self.hello is None:

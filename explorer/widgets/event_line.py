@@ -51,7 +51,7 @@ def place_name(probe: Probe) -> str:
     """What a probe is called on screen: its place, without the notation for returns, which have a mark."""
     spec = probe.spec
     if spec.address is not None and probe.prototype is not None:
-        return probe.prototype.name
+        return probe.prototype.name + (f"+{probe.offset:#x}" if probe.offset else "")
     return str(spec).removesuffix("%return")
 
 

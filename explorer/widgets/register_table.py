@@ -140,7 +140,7 @@ def _layout(machine: str, registers: Sequence[str]) -> list[tuple[str, str]]:
 def _carriers(event: Event, values: dict[str, Value]) -> dict[str, Value]:
     """Which value each register or stack slot carries at the moment of this event; marked ``?`` unless certain."""
     prototype = event.probe.prototype
-    if prototype is None or event.probe.spec.offset:
+    if prototype is None or event.probe.offset:
         return {}
     places: list[tuple[str, Location | None]]
     if event.probe.spec.kind is ProbeKind.RETURN:
@@ -179,7 +179,7 @@ def _doubt(session: Session, event: Event) -> str:
     """Why some registers need not be what they were; "" when a trap saved them all."""
     if event.probe.spec.kind is ProbeKind.RETURN:
         return "unsure: set on return"
-    if event.probe.spec.offset or session.catalog is None:
+    if event.probe.offset or session.catalog is None:
         return ""
     symbol = session.resolve(event.probe.spec)
     by_ftrace = symbol is not None and session.catalog.verdict(symbol).mechanism is Mechanism.FTRACE

@@ -22,6 +22,7 @@ from explorer.session.values import (
     interpret,
     printable,
 )
+from symbols.abi.conventions import CONVENTIONS
 from symbols.c_types import CType, TypeKind
 from symbols.location import Register, Registers, Stack, Unknown
 from symbols.prototype import Parameter, Prototype, Source, Trust
@@ -147,7 +148,13 @@ def test_stack_pairs_and_what_cannot_be_told() -> None:
 
 
 def test_an_offset_probe_reads_no_arguments() -> None:
-    assert plan_reads(ProbeSpec("do_sys_openat2", offset=8), openat2()) == ((), [])
+    registers = ["ax", "di", "si", "dx", "cx", "r8", "r9"]
+    convention = CONVENTIONS["x86_64"]
+    for spec, offset in ((ProbeSpec("do_sys_openat2", offset=8), 8), (ProbeSpec("", address=0x1008), 8)):
+        fields, reads = plan_reads(spec, openat2(), convention, offset)
+        assert [field.name for field in fields] == [read["register"] for read in reads] == registers
+    fields, _ = plan_reads(ProbeSpec("", address=0x1000), openat2(), convention, 0)
+    assert [field.name for field in fields] == ["dfd", "filename", "how", "usize"], "an address may be the entry's"
 
 
 @pytest.mark.parametrize("hostile", ["\x1b[2J", "a\nb", "\x07", "\x9b31m", "\u202e", "\udcff", "tab\t"])
