@@ -20,6 +20,8 @@ KALLSYMS = f"""\
 {TEXT + 0x100:016x} T vfs_read
 {TEXT + 0x800:016x} T _etext
 {TEXT + 0x900:016x} D jiffies
+{TEXT + 0xA00:016x} D __start___jump_table
+{TEXT + 0xA40:016x} D __stop___jump_table
 {MODULE + 0x40:016x} t ext4_write\t[ext4]
 {MODULE + 0x2000:016x} d ext4_secret\t[ext4]
 {MODULE:016x} t ext4_read\t[ext4]
@@ -82,6 +84,12 @@ def test_nothing_else_is_read(root: Path, address: int, length: int) -> None:
 
 def test_the_last_function_of_a_module_is_read_to_the_end_of_its_page(root: Path) -> None:
     assert read(root, MODULE + 0x40, 0xFC0) == MEMORY[0x40:0x1000]
+
+
+def test_the_tables_of_what_the_kernel_rewrites_are_read_by_their_marks(root: Path) -> None:
+    data = b"".join(piece for piece, _ in Facts(str(root)).chunks("jump_labels", compress=False))
+    assert data == MEMORY[0xA00:0xA40]
+    assert refusal(root, "static_calls").code is Code.NO_SUCH_FACT
 
 
 @pytest.mark.parametrize("piece", ["", "0x10", "10:10", "0x10:0", f"0x10:{LARGEST + 1}", "0x10:-1", "0xX:1", "0x1:1:1"])
