@@ -64,7 +64,7 @@ class Catalog:
         self._system_calls: system_calls.Formats = {}
         self._btf: dict[str | None, Btf | KexploreError] = {}
         self._types: TypeIndex | None = None
-        self._btf_was_checked: bool | None = None
+        self._identity: trust.Identity | None = None
         self._by_name: dict[str, int] = {}
         self._more: dict[str, list[int]] = {}
         """Names with more than one row: all of their rows."""
@@ -96,7 +96,8 @@ class Catalog:
     def add_btf(self, btf: Btf | KexploreError, module: str | None = None) -> None:
         """Add the types of the kernel, or of one module; or the reason why they cannot be had."""
         self._btf[module] = btf
-        self._btf_was_checked = None
+        if module is None:
+            self._identity = None
         self._types = None
 
     def types(self) -> TypeIndex:
@@ -118,6 +119,12 @@ class Catalog:
     def add_system_calls(self, formats: system_calls.Formats) -> None:
         """Add the arguments of the system calls, as their tracepoints have them."""
         self._system_calls = formats
+
+    def weigh_btf(self) -> None:
+        """Find out how far BTF can be believed, once; some 0.05 s, better spent before it is asked."""
+        kernel = self._btf.get(None)
+        if self._identity is None and isinstance(kernel, Btf):
+            self._identity = trust.Identity(kernel, self._table.names, self._only_address)
 
     def __len__(self) -> int:
         return len(self._table)
@@ -267,12 +274,16 @@ class Catalog:
             return trust.MAYBE_ASSEMBLY
         if symbol.type != "t" or "." in symbol.name:
             return ""
-        if self._btf_was_checked is None:
-            kernel = self._btf.get(None)
-            names = self._table.names
-            checked = isinstance(kernel, Btf) and trust.was_checked(kernel, names, self._by_name.__contains__)
-            self._btf_was_checked = checked
-        return "" if self._btf_was_checked else trust.NOT_CHECKED
+        kernel, own = self._btf.get(None), self._btf[symbol.module]
+        if not isinstance(kernel, Btf) or not isinstance(own, Btf):
+            return trust.NOT_CHECKED
+        self.weigh_btf()
+        assert self._identity is not None
+        return "" if self._identity.is_certain(symbol, own) else trust.NOT_CHECKED
+
+    def _only_address(self, name: str, module: str | None) -> int | None:
+        rows = [row for row in self._rows_of(name) if self._table.module(row) == module]
+        return self._table.address(rows[0]) if len(rows) == 1 else None
 
     def nearest(self, name: str, limit: int = 3) -> list[str]:
         """Names like one that does not exist, best first."""

@@ -72,7 +72,7 @@ class _Trace:
                     await current.focus([self._command.pid])
             self._specs = family.expand(current, self._specs)
             for spec in self._specs:
-                _tell_trust(await current.arm(spec, registers=False))
+                tell_trust(await current.arm(spec, registers=False))
             names = ", ".join(map(str, self._specs))
             narrate(f"armed {names}" + ("" if self._command or self._duration or self._count else "; Ctrl-C ends"))
             await self._wait()
@@ -147,7 +147,7 @@ class _Trace:
             narrate(f"{not_printed} more hits came before the probes were disarmed")
 
 
-def _tell_trust(probe: Probe) -> None:
+def tell_trust(probe: Probe) -> None:
     """Say so when the arguments that will be printed need not be what they are called."""
     prototype = probe.prototype
     if prototype is not None and probe.fields and not prototype.trust.is_certain:

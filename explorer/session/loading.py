@@ -97,6 +97,7 @@ async def load(
         if Stage.PROTOTYPES in wanted:
             base = await types
             catalog.add_btf(base)
+            await asyncio.to_thread(catalog.weigh_btf)
             await _load_module_types(client, catalog, base, loading)
             loading.done.add(Stage.PROTOTYPES)
             yield Stage.PROTOTYPES
