@@ -23,6 +23,9 @@ def verdict_on(catalog: Catalog, name: str) -> Verdict:
             "as long as the module is absent"
         )
         return Verdict(VerdictKind.MODULE_NOT_LOADED, None, cause)
+    if copies := catalog.inlined_only(plain):
+        cause = f"the compiler left no function of this name, only {copies:,} inlined copies of it"
+        return Verdict(VerdictKind.INLINED, None, cause)
     if variants := catalog.variants(name):
         names = ", ".join(variant.name for variant in variants[:3])
         return Verdict(VerdictKind.UNKNOWN, None, f"the compiler left no {plain}, only {names}")

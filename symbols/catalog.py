@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 from array import array
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
@@ -25,6 +26,9 @@ from symbols.tracing_lists import TracingLists
 from symbols.type_index import TypeIndex
 from symbols.verdict import Mechanism, Verdict
 from symbols.verdicts import Evidence, judge
+
+if TYPE_CHECKING:
+    from symbols.dwarf.inline_index import InlineIndex  # not loaded where there is no debug information
 
 _ALIKE = 0.6
 """Least similarity, of 0 to 1, of a name that is offered for one that does not exist."""
@@ -65,6 +69,9 @@ class Catalog:
         self._btf: dict[str | None, Btf | KexploreError] = {}
         self._types: TypeIndex | None = None
         self._identity: trust.Identity | None = None
+        self._prototypes: dict[int, Prototype] = {}
+        """Of rows of the table, from debug information."""
+        self._inlined: InlineIndex | None = None
         self._by_name: dict[str, int] = {}
         self._more: dict[str, list[int]] = {}
         """Names with more than one row: all of their rows."""
@@ -99,6 +106,14 @@ class Catalog:
         if module is None:
             self._identity = None
         self._types = None
+
+    def add_prototype(self, symbol: Symbol, prototype: Prototype) -> None:
+        """Add what debug information says of one function; it counts where BTF is not exact."""
+        self._prototypes[symbol.index] = prototype
+
+    def add_inlined(self, index: InlineIndex) -> None:
+        """Add all inlined copies of the kernel: then a name without a symbol may be known as inlined only."""
+        self._inlined = index
 
     def types(self) -> TypeIndex:
         """All named types that are known by now; collecting them takes some 0.1 s the first time.
@@ -266,7 +281,10 @@ class Catalog:
             whose = f"module {symbol.module}" if symbol.module else "the kernel"
             cause = f"the types of {whose} have not been read yet" if btf is None else btf.message
             found = prototypes.without_btf(self.architecture, symbol.name, cause)
-        return system_call_prototypes.refine(found, self.architecture, self._system_calls, btf)
+        found = system_call_prototypes.refine(found, self.architecture, self._system_calls, btf)
+        if found.trust in (Trust.NONE, Trust.VARIANT) and symbol.index in self._prototypes:
+            return self._prototypes[symbol.index]
+        return found
 
     def _doubt(self, symbol: Symbol, prototype: Prototype) -> str:
         """Why a prototype that is exact by what BTF says need not be that of this symbol; "" when it is."""
@@ -284,6 +302,10 @@ class Catalog:
     def _only_address(self, name: str, module: str | None) -> int | None:
         rows = [row for row in self._rows_of(name) if self._table.module(row) == module]
         return self._table.address(rows[0]) if len(rows) == 1 else None
+
+    def inlined_only(self, name: str) -> int:
+        """How many inlined copies a function has that has no symbol; 0 where none are known, and where it has one."""
+        return 0 if self._inlined is None or self._rows_of(name) else self._inlined.count(name)
 
     def nearest(self, name: str, limit: int = 3) -> list[str]:
         """Names like one that does not exist, best first."""

@@ -99,6 +99,36 @@ class Split:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Memory:
+    """In memory, ``offset`` bytes from where a register points: a variable in the middle of a function.
+
+    ``pt_regs_offset`` is the place of that register in the saved registers, in bytes.
+    """
+
+    register: str
+    pt_regs_offset: int | None
+    offset: int
+    size: int
+    doubt: str = ""
+
+    @property
+    def address(self) -> str:
+        """Its address in words: ``sp+0x10``."""
+        return f"{self.register}{self.offset:+#x}" if self.offset else self.register
+
+    def text(self) -> str:
+        """Short words for a table cell."""
+        return f"[{self.address}]"
+
+    def to_json(self) -> dict[str, Any]:
+        """The shape of ``show --json``."""
+        return {
+            "kind": "memory", "register": self.register, "pt_regs_offset": self.pt_regs_offset, "offset": self.offset,
+            "size": self.size,
+        }  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Reference:
     """By reference: ``pointer`` holds the address of the value, which is ``size`` bytes long."""
 
@@ -168,4 +198,4 @@ class Unknown:
         return {"kind": "unknown", "cause": self.cause}
 
 
-Location = Register | Registers | Stack | Split | Reference | InnerRegister | Unknown
+Location = Register | Registers | Stack | Split | Memory | Reference | InnerRegister | Unknown

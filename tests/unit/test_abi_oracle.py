@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from symbols.btf import Btf
-from symbols.location import InnerRegister, Location, Reference, Register, Registers, Split, Stack, Unknown
+from symbols.location import InnerRegister, Location, Memory, Reference, Register, Registers, Split, Stack, Unknown
 from symbols.prototypes import from_btf
 from tests import abi_corpus
 
@@ -78,7 +78,7 @@ def fetch(location: Location, registers: dict[str, bytes], stack: bytes) -> byte
             return ctypes.string_at(address, size)
         case Split():
             raise AssertionError("nothing is split on x86-64")
-        case Unknown() | InnerRegister():
+        case Unknown() | InnerRegister() | Memory():
             raise AssertionError(f"no place that a compiler chose: {location}")
 
 
