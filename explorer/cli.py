@@ -40,6 +40,9 @@ def parser() -> argparse.ArgumentParser:
     main.add_argument(
         "--kernel", metavar="SNAPSHOT", help="look at a kernel that `kexplore snapshot` saved; nothing is armed there"
     )
+    main.add_argument(
+        "--debuginfo", metavar="PATH", help="where the kernel's debug information is: a vmlinux, or a directory with it"
+    )
     main.set_defaults(command="explorer.commands.explore")
     commands = main.add_subparsers(title="commands", metavar="COMMAND")
 
@@ -52,6 +55,7 @@ def parser() -> argparse.ArgumentParser:
         "show", help="a function's prototype, where its arguments live, whether it can be probed"
     )
     show.add_argument("symbol", metavar="SYMBOL")
+    show.add_argument("--debuginfo", metavar="PATH", default=argparse.SUPPRESS, help="as kexplore --debuginfo")
     show.set_defaults(command="explorer.commands.show")
 
     disassemble = commands.add_parser("disassemble", help="a function's instructions, and which of them take a probe")

@@ -19,6 +19,7 @@ syscall_formats             the arguments of every system call, as the tracepoin
 config                      the options that the kernel was built with, as text
 lockdown                    the lockdown mode
 notes                       ELF notes of the kernel, its build id among them
+notes:NAME                  the same of a loaded module
 cpuinfo                     processors and their flags
 jump_labels, static_calls   the tables of the places at which the kernel rewrites its own code
 text:ADDRESS:LENGTH         code of the kernel or of a module as it is in memory now (see ``kernel_code``)
@@ -114,6 +115,11 @@ class Facts:
             return io.BytesIO(kernel_code.read(self._root, self._text, name[len("text:") :]))
         if name in kernel_code.TABLES:
             return io.BytesIO(kernel_code.read_table(self._root, self._text, name))
+        if name.startswith("notes:"):
+            module = name[len("notes:") :]
+            if not _MODULE_NAME.fullmatch(module):
+                raise RequestError(Code.BAD_REQUEST, f"{module!r} is no module's name")
+            return self._open_first(name, [f"sys/module/{module}/notes/.note.gnu.build-id"], "is the module loaded?")
         if name not in _PATHS:
             raise RequestError(Code.NO_SUCH_FACT, f"there is no fact named {name!r}")
         return self._open_first(name, *_PATHS[name])

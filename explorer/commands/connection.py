@@ -19,7 +19,11 @@ _AHEAD = {"kallsyms": Stage.NAMES, "btf:vmlinux": Stage.PROTOTYPES}
 
 @contextlib.asynccontextmanager
 async def session(
-    wanted: frozenset[Stage], *, snapshot: str | None = None, rows_outstanding: int = 500
+    wanted: frozenset[Stage],
+    *,
+    snapshot: str | None = None,
+    rows_outstanding: int = 500,
+    debuginfo: str | None = None,
 ) -> AsyncIterator[Session]:
     """This machine's kernel with the wanted facts loaded; what could not be removed afterwards is said on stderr.
 
@@ -27,11 +31,13 @@ async def session(
         wanted: The stages of loading that the command needs; empty: none, not even the names.
         snapshot: A snapshot to look at instead of this machine.
         rows_outstanding: How many rows the agent may be ahead.
+        debuginfo: Where the kernel's debug information is, when the user said so.
 
     Raises:
         KexploreError: The agent cannot be started, the snapshot not be read, or the list of names not be had.
     """
     target = _target(wanted, snapshot)
+    target.debuginfo = Path(debuginfo) if debuginfo else None
     drop_to_caller()
     current = Session(target, rows_outstanding=rows_outstanding)
     try:

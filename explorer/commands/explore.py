@@ -42,6 +42,8 @@ def _show(options: argparse.Namespace, agent: LocalAgent | None) -> int:
         chosen = replay(options.replay)
     elif options.kernel:
         chosen = SnapshotTarget(Path(options.kernel))
+    if options.debuginfo:
+        chosen.debuginfo = Path(options.debuginfo)
     app = KexploreApp(chosen, list(dict.fromkeys([chosen, local, lab])))
     asyncio.run(app.run_async())
     for thing in app.left_behind:

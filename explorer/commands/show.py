@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+from collections.abc import Sequence
 from typing import Any
 
+from explorer.commands import show_debuginfo
 from explorer.commands.connection import narrate, session
 from explorer.errors import ExitCode
 from explorer.session.loading import Stage
@@ -26,29 +28,51 @@ _STAGES = frozenset({Stage.NAMES, Stage.LISTS, Stage.PROTOTYPES})
 
 def run(options: argparse.Namespace) -> int:
     """Print every symbol of that name."""
-    return asyncio.run(_run(options.symbol, options.json, options.kernel))
+    return asyncio.run(_run(options.symbol, options.json, options.kernel, options.debuginfo))
 
 
-async def _run(name: str, as_json: bool, snapshot: str | None) -> int:
-    async with session(_STAGES, snapshot=snapshot) as current:
+async def _run(name: str, as_json: bool, snapshot: str | None, debuginfo: str | None) -> int:
+    async with session(_STAGES, snapshot=snapshot, debuginfo=debuginfo) as current:
         catalog = current.catalog
         assert catalog is not None
         assert current.hello is not None
         hidden = current.hello.addresses_hidden_by
         instances = catalog.instances(name)
         if not instances:
-            raise absent_names.error_on(catalog, name)
+            await _show_inlined(current, name, as_json)
         for number, instance in enumerate(instances):
             symbol = instance.symbol
+            told = await show_debuginfo.of_symbol(current, symbol, as_json)
             prototype, verdict = catalog.prototype(symbol), catalog.verdict(symbol)
             if as_json:
-                print(json.dumps(to_json(instance, prototype, verdict)))
+                print(json.dumps({**to_json(instance, prototype, verdict), **show_debuginfo.to_json(told)}))
             else:
-                print(("\n" if number else "") + to_text(instance, prototype, verdict, hidden))
+                text = to_text(instance, prototype, verdict, hidden, show_debuginfo.to_lines(told))
+                print(("\n" if number else "") + text)
         if not as_json:
             _tell_variants(catalog, name)
         _tell_what_is_missing(current)
         return ExitCode.OK
+
+
+async def _show_inlined(current: Session, name: str, as_json: bool) -> None:
+    """Print a function that has no symbol, for being inlined wherever it is called.
+
+    Raises:
+        KexploreError: Debug information does not know it either; the message says what is known of the name.
+    """
+    assert current.catalog is not None
+    told = await show_debuginfo.of_name(current, name, as_json)
+    if told is None:
+        raise absent_names.error_on(current.catalog, name)
+    verdict = current.catalog.verdict_on_name(name)
+    if as_json:
+        nothing = dict.fromkeys(("address", "size", "module", "type", "neighbours"))
+        line = {"name": told.about.name, **nothing, "verdict": verdict.to_json(), "prototype": None}
+        print(json.dumps({**line, **show_debuginfo.to_json(told)}))
+    else:
+        lines = [told.copies[0][1].declaration, f"  verdict    {verdict.kind.value}: {verdict.cause}"]
+        print("\n".join([*lines, *show_debuginfo.to_lines(told)]))
 
 
 def to_json(instance: Instance, prototype: Prototype, verdict: Verdict) -> dict[str, Any]:
@@ -62,8 +86,8 @@ def to_json(instance: Instance, prototype: Prototype, verdict: Verdict) -> dict[
     }  # fmt: skip
 
 
-def to_text(instance: Instance, prototype: Prototype, verdict: Verdict, hidden: str) -> str:
-    """What a person reads; ``hidden`` says why there is no address where there is none."""
+def to_text(instance: Instance, prototype: Prototype, verdict: Verdict, hidden: str, more: Sequence[str] = ()) -> str:
+    """What a person reads; ``hidden`` says why there is no address where there is none, ``more`` stands behind it."""
     symbol = instance.symbol
     lines = [prototype.text]
     cause = f" ({prototype.cause})" if prototype.cause else ""
@@ -78,6 +102,7 @@ def to_text(instance: Instance, prototype: Prototype, verdict: Verdict, hidden: 
     mechanism = f" by {verdict.mechanism.value}" if verdict.mechanism else ""
     mechanism += f" ({verdict.cost.value})" if verdict.cost else ""
     lines.append(f"  verdict    {verdict.kind.value}{mechanism}: {verdict.cause}")
+    lines += more
     rows = [("argument", "type", "lives in", "pt_regs")]
     rows += [(p.name or "-", p.type.text, *_place(prototype, p.location)) for p in prototype.parameters]
     if prototype.return_location is not None:

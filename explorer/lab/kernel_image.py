@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from explorer.cache import cache_root
 from explorer.lab.errors import LabError
 from explorer.lab.packages import Apt, Progress
 
@@ -76,10 +77,7 @@ class KernelImage:
 
 def cache_directory(environment: Mapping[str, str] = os.environ) -> Path:
     """Where the lab keeps what it fetched and what it found out."""
-    # The specification of XDG says to ignore a relative path.
-    given = environment.get("XDG_CACHE_HOME", "")
-    base = Path(given) if os.path.isabs(given) else Path(environment.get("HOME") or "~").expanduser() / ".cache"
-    return base / "kexplore" / "lab"
+    return cache_root(environment) / "lab"
 
 
 async def kernel_image(series: KernelSeries, cache: Path, progress: Progress) -> KernelImage:

@@ -147,7 +147,7 @@ class BrowseScreen(Screen[None]):
             self._ask()
         if changes & {Change.PROBES, Change.LOST}:
             self._draw_probes(session)
-        if changes & {Change.LISTS, Change.PROTOTYPES, Change.CATALOG}:
+        if changes & {Change.LISTS, Change.PROTOTYPES, Change.CATALOG, Change.SEARCH, Change.DEBUGINFO}:
             self.functions.refresh()
             self.card.renew()
         if changes & {Change.EVENTS, Change.PROTOTYPES}:
@@ -168,6 +168,9 @@ class BrowseScreen(Screen[None]):
     def _draw_titles(self) -> None:
         session = self._session
         self.events.explain(no_events(session, self._switchboard.attempt, self.events.size.width))
+        typed = self.search_box.value.strip()
+        only = session is not None and session.catalog is not None and session.catalog.inlined_only(typed)
+        self.finder.border_subtitle = f"{typed} is inlined only: i, in the list, tells where" if only else ""
         for pane, title in (
             (self.finder, titles.functions_title(self._listed)),
             (self.probes, titles.probes_title(session)),
@@ -224,6 +227,8 @@ class BrowseScreen(Screen[None]):
         kept = self.functions.selected if self._listed and self._listed.query == found.query else None
         self._listed = found
         empty = "" if found.rows else f"nothing like {found.query!r}" if found.complete else "names are loading…"
+        if session.catalog.inlined_only(found.query):
+            empty = f"{found.query} is inlined only: i tells where"
         self.functions.show(session, found.rows, lambda name: found_letters(found.query, name), empty)
         if kept is not None:
             self.functions.select(kept)
@@ -315,6 +320,27 @@ class BrowseScreen(Screen[None]):
         if refusal is not None:
             self._refused(KexploreError(refusal.message, "t: look at another kernel, the lab's for one"))
         return refusal is not None or session.hello is None
+
+    def action_inlined(self) -> None:
+        """Where the function that is looked at was inlined."""
+        symbol = self.card.symbol if self.focused is self.card else self.functions.selected
+        if self._session is not None:
+            self._do(self._show_inlined(self._session, symbol, self.search_box.value.strip()))
+
+    async def _show_inlined(self, session: Session, symbol: Symbol | None, query: str) -> None:
+        """Show the copies of what was typed, if that is inlined only, or else of the function that is looked at."""
+        from explorer.screens.inlined import InlinedScreen  # reading DWARF takes a while to import
+
+        if session.catalog is not None and session.catalog.inlined_only(query):
+            about = await session.debuginfo.about_name(query)
+        elif symbol is not None:
+            about = await session.debuginfo.about(symbol)
+        else:
+            return
+        if not about.copies:
+            scope = "" if about.complete else " in its own source file"
+            raise KexploreError(about.cause or f"{about.name} was inlined nowhere{scope}")
+        self.app.push_screen(InlinedScreen(session, about, symbol.module if symbol else None))
 
     def action_disarm(self) -> None:
         """Disarm the probe under the cursor."""

@@ -11,8 +11,8 @@ from explorer.session.probe_spec import ProbeKind, ProbeSpec
 from symbols.abi.conventions import Convention
 from symbols.c_types import CType, TypeKind
 from symbols.errors import KexploreError
-from symbols.location import InnerRegister, Reference, Register, Registers, Split, Stack
-from symbols.prototype import Prototype, Trust
+from symbols.location import InnerRegister, Memory, Reference, Register, Registers, Split, Stack
+from symbols.prototype import Parameter, Prototype, Trust
 
 
 class ProbeState(enum.Enum):
@@ -93,18 +93,24 @@ _RAW = CType("unsigned long", TypeKind.UNSIGNED, 8)
 
 
 def plan_reads(
-    spec: ProbeSpec, prototype: Prototype | None, convention: Convention | None = None, offset: int = 0
+    spec: ProbeSpec,
+    prototype: Prototype | None,
+    convention: Convention | None = None,
+    offset: int = 0,
+    inlined: Sequence[Parameter] = (),
 ) -> tuple[tuple[Field, ...], list[dict[str, Any]]]:
     """What to read at each hit: the fields, and the ``values`` member of the protocol's probe.
 
     Inside a function nothing is read by an argument's name: the code has used the registers for something else by then.
-    What is read there is the registers themselves, by theirs.
+    What is read there is the arguments of what was inlined at this very place, if debug information knows that, or the
+    registers themselves, by theirs.
 
     Args:
         spec: The probe.
         prototype: Of its function; None outside all functions.
         convention: Whose registers to read where no names are known.
         offset: Bytes from the function's start, where the address of the probe tells it.
+        inlined: Inside a function, the arguments of what was inlined there.
     """
     fields: list[Field] = []
     values: list[dict[str, Any]] = []
@@ -117,12 +123,13 @@ def plan_reads(
             field, reads = _plan_return(prototype)
             fields.append(field)
             values.extend(reads)
-    elif inside or prototype is None or prototype.trust is Trust.NONE:
+    elif not inlined and (inside or prototype is None or prototype.trust is Trust.NONE):
         for register in _raw_registers(convention, inside=inside):
             fields.append(Field(register, _RAW, 1))
             values.append({"register": register, "dereference": [], "type": "u64"})
     else:
-        for position, parameter in enumerate(prototype.parameters, start=1):
+        parameters = inlined or (prototype.parameters if prototype else ())
+        for position, parameter in enumerate(parameters, start=1):
             name = parameter.name or f"arg{position}"
             field, reads = _plan_value(name, parameter.type, parameter.location)
             fields.append(field)
@@ -164,6 +171,12 @@ def _plan_value(name: str, c_type: CType, location: object) -> tuple[Field, list
         case Reference(pointer=pointer):
             base = {"register": pointer.register} if isinstance(pointer, Register) else {"stack": pointer.slot}
             return Field(name, c_type, 1, by_reference=True), [{**base, "dereference": [], "type": "u64"}]
+        case Memory(register=register, offset=offset, size=size) if size <= 8:
+            return _typed(name, c_type, {"register": register}, inside=(offset,))
+        case Memory(register=register, offset=offset, size=size):
+            starts = range(offset, offset + size, 8)
+            reads = [{"register": register, "dereference": [start], "type": "u64"} for start in starts]
+            return Field(name, c_type, len(reads)), reads
         case InnerRegister(pointer=pointer, offset=offset, size=size):
             return _typed(name, c_type, {"register": pointer.register}, inside=(offset,), most=size)
         case _:

@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import enum
+import functools
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from explorer.agent.protocol import Message
 from explorer.errors import AgentError
@@ -30,6 +31,9 @@ from symbols.errors import KexploreError
 from symbols.search import SearchIndex
 from symbols.symbol import Symbol
 
+if TYPE_CHECKING:
+    from explorer.session.debuginfo import About, Debuginfo
+
 ROWS_OUTSTANDING = 500
 """How many rows the agent may send before the explorer has taken some: what a screen can use of one tick."""
 
@@ -41,6 +45,7 @@ class Change(enum.Enum):
     SEARCH = "the search index is complete"
     LISTS = "verdicts are known"
     PROTOTYPES = "prototypes are known"
+    DEBUGINFO = "debug information told something, or its index came nearer"
     PROBES = "a probe's state or counters changed"
     EVENTS = "the journal grew"
     PROBLEM = "something went wrong that nobody asked for"
@@ -160,7 +165,8 @@ class Session:
             symbol = self.resolve(spec)
             prototype = self.catalog.prototype(symbol) if self.catalog and symbol else None
             offset = places.offset_in(spec, symbol)
-            fields, values = plan_reads(spec, prototype, CONVENTIONS.get(self._hello().machine), offset)
+            inlined = await self.debuginfo.arguments_at(symbol, offset) if symbol and offset else ()
+            fields, values = plan_reads(spec, prototype, CONVENTIONS.get(self._hello().machine), offset, inlined)
             probe = Probe(spec, prototype, fields, offset)
             self.probes[spec] = probe
             self._tell(Change.PROBES)
@@ -225,6 +231,24 @@ class Session:
         """
         return await self._connected().fact(name)
 
+    @functools.cached_property
+    def debuginfo(self) -> Debuginfo:
+        """What debug information adds, looked up when it is asked for."""
+        from explorer.session.debuginfo import Debuginfo  # not loaded before the first rows are on the screen
+
+        hello = self._hello()
+        return Debuginfo(
+            hello.release, hello.machine, self.fact, lambda: self.catalog, self.target.debuginfo,
+            changed=lambda: self._tell(Change.DEBUGINFO),
+        )  # fmt: skip
+
+    def learn(self, symbol: Symbol) -> About | None:
+        """What debug information tells of a symbol; None as long as that is being looked up.
+
+        Subscribers are told ``Change.DEBUGINFO`` when it is known. Waits until everything else has been loaded.
+        """
+        return self.debuginfo.ask(symbol) if Stage.SEARCH in self.loading.done else None
+
     async def clean(self) -> Message:
         """Remove what dead sessions left on the target."""
         return await self._connected().request("clean")
@@ -236,6 +260,8 @@ class Session:
             What could not be removed; empty when nothing is left behind.
         """
         left: list[str] = []
+        if "debuginfo" in self.__dict__:
+            await self.debuginfo.close()
         try:
             if self._client is not None:
                 left = await self._client.close()

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 from explorer.errors import AgentError, TargetLostError
 from explorer.session.agent_client import AgentClient, Listener
@@ -30,11 +31,13 @@ class Target(abc.ABC):
         title: What the status line calls it.
         summary: What it is, in a few words, for whoever chooses between targets.
         needs_terminal: Whether reaching it may ask on the terminal, for a password.
+        debuginfo: Where its debug information is, when the user said so; None: in the usual places.
     """
 
     title: str
     summary: str
     needs_terminal = False
+    debuginfo: Path | None = None
 
     @abc.abstractmethod
     async def connect(self, listener: Listener, progress: Progress) -> AgentClient:

@@ -15,6 +15,7 @@ from explorer.session.probe_spec import ProbeKind
 from explorer.session.session import Session
 from explorer.widgets import c_prototype
 from explorer.widgets.cells import count, fit
+from explorer.widgets.debuginfo_lines import debuginfo_lines
 from explorer.widgets.kin_lines import kin_lines
 from explorer.widgets.palette import BRIGHT, ERROR, FAINT, GOOD, LOCATION, MUTED, NAME, TEXT, TYPE, WARNING
 from symbols.location import InnerRegister, Location, Reference, Register, Registers, Split, Stack, Unknown
@@ -60,7 +61,8 @@ def card_lines(session: Session, symbol: Symbol, width: int, *, spacious: bool) 
     lines += [*gap, *paragraph(*answer, width, "  "), *_refusals(session, symbol, width), *table, *gap]
     kin = kin_lines(session, symbol, width)
     lines += [*kin, *gap] if kin else []
-    return [*lines, *paragraph(reason, MUTED, width), *paragraph(_place(session, symbol), MUTED, width)]
+    lines += [*paragraph(reason, MUTED, width), *paragraph(_place(session, symbol), MUTED, width)]
+    return lines + debuginfo_lines(session, symbol)
 
 
 def paragraph(text: str, style: Style, width: int, indent: str = "") -> Lines:

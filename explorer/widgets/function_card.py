@@ -43,6 +43,8 @@ class FunctionCard(LineView):
             "o", "screen.types", "Types", id="card.types",
             tooltip="Open the structs, unions and enums of its parameters and of what it returns",
         ),
+        Binding("i", "screen.inlined", "Inlined", show=False, id="card.inlined",
+                tooltip="The places where this function was inlined, to arm probes there"),
         Binding("y", "screen.copy", "Copy", id="card.copy", tooltip="Copy the prototype"),
     ]  # fmt: skip
 

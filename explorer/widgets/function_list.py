@@ -61,6 +61,8 @@ class FunctionList(LineView):
             "o", "screen.types", "Types", show=False, id="functions.types",
             tooltip="Open the structs, unions and enums of its parameters and of what it returns",
         ),
+        Binding("i", "screen.inlined", "Inlined", show=False, id="functions.inlined",
+                tooltip="The places where the function was inlined, to arm probes there"),
         Binding("y", "screen.copy", "Copy", show=False, id="functions.copy", tooltip="Copy the prototype"),
     ]  # fmt: skip
 
