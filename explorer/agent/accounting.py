@@ -1,13 +1,14 @@
 """What became of every hit: shown, not shown, lost or filtered.
 
 The kernel counts hits per probe (``kprobe_profile``) but losses per buffer, and does not count at all what its own
-filters kept out: the agent's own calls and, under a focus, everybody else's. So per probe, what the kernel counted and
-the agent did not decode is *unexplained*, and is divided between lost and filtered:
+filters kept out: the agent's own calls, what the probe's filter rejects and, under a focus, everybody else's. So per
+probe, what the kernel counted and the agent did not decode is *unexplained*, and is divided between lost and filtered:
 
 * nothing was overwritten: all of it was filtered;
 * as much was overwritten as is unexplained: all of it was lost;
 * between the two, which only happens when a flood meets a filter: with one probe exact, with several by their shares.
 
+What the agent rejected itself, where a filter asks more than the kernel can tell, was decoded and is filtered too.
 For each probe hits = shown + not shown + lost + filtered, always.
 """
 
@@ -22,6 +23,7 @@ class _Count:
     def __init__(self) -> None:
         self.decoded = 0
         self.shown = 0
+        self.rejected = 0
         self.missed = 0
         self.lost = 0
         self.filtered = 0
@@ -32,7 +34,8 @@ class _Count:
 
     def counters(self) -> List[int]:
         hits = self.decoded + self.unexplained
-        return [hits, self.missed, self.lost, self.filtered, self.decoded - self.shown]
+        not_shown = self.decoded - self.shown - self.rejected
+        return [hits, self.missed, self.lost, self.filtered + self.rejected, not_shown]
 
 
 class Accounts:
@@ -56,6 +59,11 @@ class Accounts:
         """So many of its events came out of the buffers."""
         if probe in self._counts:
             self._counts[probe].decoded += events
+
+    def rejected(self, probe: int, events: int) -> None:
+        """So many of those that came out of the buffers did not pass the agent's part of the probe's filter."""
+        if probe in self._counts:
+            self._counts[probe].rejected += events
 
     def shown(self, probe: int) -> None:
         """One of them went to the explorer as a row."""

@@ -28,6 +28,14 @@ class _Kept(NamedTuple):
     records: List[Record]
 
 
+class Held(NamedTuple):
+    """A page whose records somebody has to judge before they may be kept."""
+
+    cpu: _Cpu
+    page: bytes
+    records: List[Record]
+
+
 class _Cpu:
     def __init__(self, number: int, instance: Instance) -> None:
         self.number = number
@@ -68,12 +76,13 @@ class Buffers:
         """A descriptor that is readable while there is something in a buffer."""
         return self._poll.fileno()
 
-    def drain(self, keep: int, seconds: float) -> Drained:
+    def drain(self, keep: int, seconds: float, hold: bool = False) -> Drained:
         """Take records out of the buffers.
 
         Args:
             keep: How many of the newest records to keep for ``newest``.
             seconds: When to stop in the middle of a flood; the next call goes on there.
+            hold: Hand the pages out instead of keeping their records: the caller decides and calls ``keep``.
 
         Raises:
             RingBufferError: A page is damaged.
@@ -82,7 +91,7 @@ class Buffers:
         drained = Drained()
         cpus = list(self._cpus.values())
         for position, cpu in enumerate(cpus):
-            self._drain_cpu(cpu, keep, drained)
+            self._drain_cpu(cpu, keep, drained, hold)
             if time.monotonic() > deadline and position + 1 < len(cpus):
                 # The next call begins with those that had to wait.
                 self._cpus = {each.pipe: each for each in cpus[position + 1 :] + cpus[: position + 1]}
@@ -90,7 +99,7 @@ class Buffers:
                 break
         return drained
 
-    def _drain_cpu(self, cpu: _Cpu, keep: int, drained: Drained) -> None:
+    def _drain_cpu(self, cpu: _Cpu, keep: int, drained: Drained, hold: bool) -> None:
         # No more than a buffer holds: a processor that writes as fast as we read would keep us here for ever.
         for _ in range(self._pages_in_buffer):
             try:
@@ -101,10 +110,23 @@ class Buffers:
                 return
             scanned = scan(self._layout, page)
             drained.add(page, scanned, self._watched)
-            if keep and scanned.records:
-                cpu.kept.append(_Kept(page, scanned.records))
-                cpu.records_kept += len(scanned.records)
-                self._let_go(cpu, keep)
+            held = Held(cpu, page, scanned.records)
+            if hold:
+                drained.held.append(held)
+            else:
+                self.keep(held, keep)
+
+    def keep(self, held: Held, keep: int) -> None:
+        """Keep the records of a page for ``newest``.
+
+        Args:
+            held: The page; its records may have become fewer.
+            keep: As for ``drain``.
+        """
+        if keep and held.records:
+            held.cpu.kept.append(_Kept(held.page, held.records))
+            held.cpu.records_kept += len(held.records)
+            self._let_go(held.cpu, keep)
 
     def _let_go(self, cpu: _Cpu, keep: int) -> None:
         while len(cpu.kept) > self._pages_kept_a_cpu or cpu.records_kept - len(cpu.kept[0].records) >= keep:
@@ -147,6 +169,8 @@ class Drained:
     Attributes:
         counts: Records by event id.
         watched: The records of the watched event, with their pages.
+        held: All pages, where they were to be held; in the order of time for each processor.
+        rejected: Records by event id that whoever judged them turned away.
         follows_loss: Whether something was overwritten before one of the pages.
         complete: Whether the buffers were emptied.
     """
@@ -154,6 +178,8 @@ class Drained:
     def __init__(self) -> None:
         self.counts: Counter[int] = collections.Counter()
         self.watched: List[Tuple[bytes, Record]] = []
+        self.held: List[Held] = []
+        self.rejected: Counter[int] = collections.Counter()
         self.follows_loss = False
         self.complete = True
 

@@ -40,6 +40,7 @@ class Definition:
         event: ``GROUP/NAME``.
         line: As it was written to the kernel.
         decoder: For its records, once they were described.
+        identity: The event's id in records, once they were described; 0 before.
         probe: The number of the probe that uses it.
     """
 
@@ -50,6 +51,7 @@ class Definition:
         self.place = place
         self.request = request
         self.decoder: Optional[HitDecoder] = None
+        self.identity = 0
         self.probe: Optional[int] = None
         self.counts_before = (0, 0)
 
@@ -113,6 +115,7 @@ class Definitions:
             described = recorder.describe(definition.event)
             request = definition.request
             definition.decoder = HitDecoder(described, request.value_fields, request.register_fields)
+            definition.identity = described.id
             self._by_id[described.id] = definition
 
     def by_id(self, identity: int) -> Optional[Definition]:

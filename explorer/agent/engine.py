@@ -9,7 +9,7 @@ import itertools
 import os
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from explorer.agent import capabilities, probe_definition, refusals, session_name
+from explorer.agent import capabilities, event_filter, filtering, probe_definition, refusals, session_name
 from explorer.agent.accounting import Accounts
 from explorer.agent.buffers import Sighting
 from explorer.agent.definitions import Definition, DefinitionRefused, Definitions
@@ -78,13 +78,18 @@ class Engine:
         assert self._recorder is not None
         return self._recorder.fileno()
 
-    def arm(self, probe: object) -> Armed:
+    def arm(self, probe: object, wanted: object = None) -> Armed:
         """Arm a probe as a request describes it.
+
+        Args:
+            probe: The request's ``probe``.
+            wanted: Its ``filter``.
 
         Raises:
             RequestError: It is not well-formed, or the kernel cannot or will not.
         """
         request = probe_definition.parse(probe, self._machine)
+        chosen = event_filter.parse(wanted, request)
         if not self.armed:  # while something is armed, every survey looks again
             capabilities.require(self._root)
         tracefs = self._tracefs = self._tracefs or Tracefs(self._root)
@@ -100,13 +105,40 @@ class Engine:
         self._by_probe[number] = definition
         self._accounts.open(number)
         try:
+            if chosen.remaining is not None:
+                self.describe()
+            filtering.begin(recorder, definition, chosen)
             recorder.watch_births(True)
             recorder.enable(definition.event, True)
-        except OSError as error:
-            self._by_probe.pop(number).probe = None
-            self._accounts.close(number)
-            raise refusals.not_enabled(error, place) from None
+        except (OSError, RequestError) as error:
+            self.finish(number)
+            raise error if isinstance(error, RequestError) else refusals.not_enabled(error, place) from None
         return Armed(number, definition.name, definition.line)
+
+    def filter(self, number: object, wanted: object, keep: int) -> None:
+        """Put another filter on a probe, which goes on counting.
+
+        The hits of before have been drained and shown by the caller.
+
+        Args:
+            number: The probe's, or whatever a request has there.
+            wanted: The request's ``filter``.
+            keep: As for ``drain``.
+
+        Raises:
+            RequestError: There is no such probe, the filter is not one of its, or the kernel refused it: then the
+                filter is as it was.
+        """
+        definition = self._known(number)
+        chosen = event_filter.parse(wanted, definition.request)
+        assert self._recorder is not None
+        self.describe()
+        filtering.change(self._recorder, definition, chosen, lambda: self.drain(keep, float("inf")))
+
+    def _known(self, number: object) -> Definition:
+        if not isinstance(number, int) or number not in self._by_probe:
+            raise RequestError(Code.BAD_REQUEST, f"no probe {number!r} is armed")
+        return self._by_probe[number]
 
     def disarm(self, number: object, keep: int) -> int:
         """Stop a probe. Its last events are still to be collected: ``collect``, then ``finish``.
@@ -121,19 +153,22 @@ class Engine:
         Raises:
             RequestError: There is no such probe.
         """
-        if not isinstance(number, int) or number not in self._by_probe:
-            raise RequestError(Code.BAD_REQUEST, f"no probe {number!r} is armed")
+        definition = self._known(number)
         assert self._recorder is not None
+        assert definition.probe is not None
         # What fires while the kernel takes the probe away is counted by it but not traced: count before that.
         profile = self._profile()
-        self._recorder.enable(self._by_probe[number].event, False)
+        self._recorder.enable(definition.event, False)
         self.drain(keep, float("inf"))
         self._accounts.reconcile(profile, self._recorder.overwritten())
-        return number
+        return definition.probe
 
     def finish(self, number: int) -> List[int]:
         """Forget a probe that ``disarm`` stopped; its final counters."""
-        self._by_probe.pop(number).probe = None
+        definition = self._by_probe.pop(number)
+        definition.probe = None
+        if self._recorder is not None:
+            filtering.end(self._recorder, definition)
         return self._accounts.close(number)
 
     def focus(self, pids: Sequence[int]) -> None:
@@ -185,6 +220,7 @@ class Engine:
             definition = self._definitions.by_id(identity)
             if definition is not None and definition.probe is not None:
                 self._accounts.decoded(definition.probe, count)
+                self._accounts.rejected(definition.probe, drained.rejected[identity])
         return drained.complete
 
     def describe(self) -> None:

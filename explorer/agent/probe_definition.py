@@ -32,7 +32,8 @@ REGISTERS: Dict[str, Tuple[str, ...]] = {
 """General registers by machine, in the order in which the kernel saves them (``struct pt_regs``)."""
 
 _TYPES = {"u8": 1, "u16": 2, "u32": 4, "u64": 8, "s8": 1, "s16": 2, "s32": 4, "s64": 8}
-_TEXTS = ("string", "ustring")
+TEXTS = ("string", "ustring")
+"""The types whose values are texts."""
 _SYMBOL = re.compile(r"[A-Za-z_.][A-Za-z0-9_.]{0,510}")  # KSYM_NAME_LEN is 512 since 6.1
 _MODULE = re.compile(r"[A-Za-z0-9_]{1,55}")  # MODULE_NAME_LEN
 _MOST_STACK_SLOTS = 256
@@ -70,7 +71,7 @@ class Value(NamedTuple):
         Where reading memory faults, the kernel marks a text as faulted, but leaves a number in the record as it was:
         bytes of some older record (seen on 6.12). The text ends at the next zero byte, so it costs little.
         """
-        if not self.dereference or self.type in _TEXTS:
+        if not self.dereference or self.type in TEXTS:
             return None
         last = self.dereference[-1] + _TYPES[self.type] - 1
         return f"{_follow(self.source, (*self.dereference[:-1], last))}:string"
@@ -218,9 +219,9 @@ def _parse_value(value: object, registers: Sequence[str], returns: bool) -> Valu
         raise _bad("a value's dereference is a list of offsets")
     dereference = tuple(_number(offset, "offset", -(1 << 31), (1 << 31) - 9) for offset in offsets)
     kind = members.pop("type", None)
-    if not isinstance(kind, str) or (kind not in _TYPES and kind not in _TEXTS):
+    if not isinstance(kind, str) or (kind not in _TYPES and kind not in TEXTS):
         raise _bad(f"{kind!r} is no type of a value")
-    if kind in _TEXTS and not dereference:
+    if kind in TEXTS and not dereference:
         raise _bad("a string is read from memory: it needs a dereference")
     if members:
         raise _bad(f"a value has no {', '.join(map(repr, members))}")

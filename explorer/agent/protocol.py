@@ -16,8 +16,9 @@ by ``{"op": "error", "id", "code", "message", "hint"}`` (codes: ``Code``). Only 
 op         members                                                answer
 ========== ====================================================== ===========================================
 fact       ``id, name, compress``                                 ``fact`` chunks ``{id, encoding, last}`` + blob
-arm        ``id, probe`` (see below)                              ``armed {id, probe, event, definition}``
+arm        ``id, probe, filter`` (see below)                      ``armed {id, probe, event, definition}``
 disarm     ``id, probe``                                          ``disarmed {id, probe, counters}``
+filter     ``id, probe, filter`` (null: every hit passes)         ``filtered {id, probe}``
 focus      ``id, pids`` (with descendants; empty: everybody)      ``focused {id}``
 credit     ``rows`` (added to what is left)                       none
 clean      ``id``                                                 ``cleaned {id, removed, failed}``
@@ -41,6 +42,26 @@ A **probe** to arm is data, never text for the kernel; the agent validates each 
 ``dereference`` is a list of byte offsets followed in turn: ``[8, 0]`` reads ``*(*(register + 8) + 0)``.
 Types: ``u8 u16 u32 u64 s8 s16 s32 s64 string ustring``.
 
+A **filter** is data as well; null or absent: there is none. Every condition of both parts must hold for a hit to be
+recorded and shown; the others are counted as filtered. The agent puts the kernel's part into the language of event
+filters, and asks the rest of each hit itself. A filter can be changed while its probe counts: rows that follow the
+``filtered`` answer have passed the new one::
+
+    {"kernel": [CONDITION...], "agent": [CONDITION...]}
+
+    CONDITION  ["and", CONDITION...]  ["or", CONDITION...]  ["not", CONDITION]
+               ["==" "!=" "<" "<=" ">" ">=", NUMBER, NUMBER]  ["==" "!=", TEXT, TEXT]  ["~", TEXT, "pattern"]
+    NUMBER     an integer of up to 64 bits  ["value", index]  ["tid"]  ["pid"]  ["cpu"]
+               ["+" "-" "*" "/" "%" "&" "|" "^" "<<" ">>", NUMBER, NUMBER]    without overflow; "/" rounds towards 0
+    TEXT       "a constant"  ["text", index]  ["comm"]
+
+``index`` counts the probe's values from 0; ``text`` ones are its strings. A pattern knows ``* ? [a-z] [!a-z]`` and a
+backslash. What depends on a value that could not be read (a fault, a process that is gone, a division by zero) is
+unknown, and an unknown condition does not hold. In the kernel's part a comparison has a ``value``, ``tid``, ``cpu``,
+``text`` or ``comm`` on its left and a constant on its right; ``["!=", ["&", NUMBER, constant], 0]`` may stand there as
+well; texts there are printable ASCII of up to 255 characters, with one sort of quotes at most, patterns not beginning
+with ``!`` or a digit.
+
 **Agent to explorer, unasked**
 
 * ``hello``, once, first: ``{version, pid, euid, python, kernel: {release, version, machine, hostname, cpus, boot_id},
@@ -48,8 +69,8 @@ Types: ``u8 u16 u32 u64 s8 s16 s32 s64 string ustring``.
   leftovers: [groups of dead sessions]}``. ``probing.can`` false comes with the cause in words.
 * ``batch``, at most 20 a second and only when something changed: ``{counters: {probe: COUNTERS}, lost, rows: [ROW]}``.
   COUNTERS is ``[hits, missed, lost, filtered, not_shown]``, totals since the probe was armed, and
-  hits = rows sent + lost + filtered + not_shown. ``filtered`` are the agent's own calls and, under a focus, everybody
-  else's; where a flood meets a filter at several probes, lost and filtered are told apart by their shares. A probe's
+  hits = rows sent + lost + filtered + not_shown. ``filtered`` are the agent's own calls, what the probe's filter
+  rejected and, under a focus, what everybody else did; where a flood meets a filter at several probes, lost and filtered are told apart by their shares. A probe's
   final counters come with ``disarmed``. The batch's own ``lost`` is the total of events overwritten in the buffers.
   Each ROW costs the explorer one credit; rows are the newest ones, in the order of time within a batch.
   ROW is ``[probe, t, cpu, tid, pid, comm, context, values, registers]``: ``t`` nanoseconds of CLOCK_MONOTONIC;

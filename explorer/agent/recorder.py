@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
-from typing import List, Optional, Sequence, Set
+from typing import Callable, Dict, List, Optional, Sequence, Set
 
 from explorer.agent import processes
 from explorer.agent.buffers import Buffers, Drained, Sighting
 from explorer.agent.event_format import EventFormat
-from explorer.agent.ring_buffer import PageLayout
+from explorer.agent.ring_buffer import PageLayout, Record
 from explorer.agent.tracefs import Tracefs
+
+Judge = Callable[[bytes, Record, int], bool]
+"""Whether a record, of a page and a processor, passes what the kernel could not ask of it."""
 
 
 class Recorder:
@@ -35,7 +38,8 @@ class Recorder:
         self._processes = processes.ProcessTable(root)
         self._instance = tracefs.instance(name)
         self._watching = False
-        self._filtered: Set[str] = set()
+        self._filters: Dict[str, str] = {}
+        self._judges: Dict[int, Judge] = {}
         try:
             self._instance.create()
             if pids:
@@ -57,11 +61,38 @@ class Recorder:
         return EventFormat.parse(self._instance.format(event))
 
     def enable(self, event: str, on: bool) -> None:
-        """Record ``GROUP/EVENT``, or no longer."""
-        if on and event not in self._filtered:
-            self._instance.write(f"events/{event}/filter", f"common_pid != {os.getpid()}")
-            self._filtered.add(event)
+        """Record ``GROUP/EVENT``, or no longer; a filter was set before."""
         self._switches.turn(event, on)
+
+    def set_filter(self, event: str, text: str) -> None:
+        """Let the kernel reject what ``text`` does not describe, besides the agent's own calls.
+
+        Args:
+            event: ``GROUP/EVENT``, recorded at the moment or not.
+            text: In the language of event filters; "" for everything.
+
+        Raises:
+            OSError: The kernel refused it; the filter is as it was.
+        """
+        others = f"common_pid != {os.getpid()}"
+        text = f"({others}) && {text}" if text else others
+        before = self._filters.get(event)
+        if text == before:
+            return
+        try:
+            self._instance.write(f"events/{event}/filter", text)
+        except OSError:
+            if before is not None:  # the kernel has dropped it
+                self._instance.write(f"events/{event}/filter", before)
+            raise
+        self._filters[event] = text
+
+    def judge(self, event: int, judge: Optional[Judge]) -> None:
+        """Have the records of an event judged as they come out of the buffers, by its id; None: no longer."""
+        if judge is None:
+            self._judges.pop(event, None)
+        else:
+            self._judges[event] = judge
 
     def watch_births(self, on: bool) -> None:
         """Record the birth of threads, or no longer."""
@@ -91,13 +122,23 @@ class Recorder:
             flags = 0
 
     def drain(self, keep: int, seconds: float) -> Drained:
-        """Take records out of the buffers; see ``Buffers.drain``."""
-        drained = self._buffers.drain(keep, seconds)
+        """Take records out of the buffers, and those away that do not pass their judge; see ``Buffers.drain``."""
+        drained = self._buffers.drain(keep, seconds, hold=bool(self._judges))
         if drained.follows_loss:
             self._processes.forget()  # births were perhaps among what was lost
         for page, record in drained.watched:
             self._processes.born(self._births.decode(page, record))
+        for held in drained.held:  # now: a judge may ask for the process of a thread that was just born
+            passed = [record for record in held.records if self._passes(held.page, record, held.cpu.number, drained)]
+            self._buffers.keep(held._replace(records=passed), keep)
         return drained
+
+    def _passes(self, page: bytes, record: Record, cpu: int, drained: Drained) -> bool:
+        judge = self._judges.get(record[3])
+        if judge is None or judge(page, record, cpu):
+            return True
+        drained.rejected[record[3]] += 1
+        return False
 
     def newest(self) -> List[Sighting]:
         """The records kept since the last call, newest first."""

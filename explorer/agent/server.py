@@ -74,7 +74,8 @@ class Server:
         self._unsent = self._silenced = False
         self._stop = False
         self._operations: Dict[str, Callable[[int, Message], None]] = {
-            "fact": self._fact, "arm": self._arm, "disarm": self._disarm, "focus": self._set_focus,
+            "fact": self._fact, "arm": self._arm, "disarm": self._disarm, "filter": self._filter,
+            "focus": self._set_focus,
             "clean": self._clean, "quit": self._quit,
         }  # fmt: skip
 
@@ -278,7 +279,7 @@ class Server:
 
     def _arm(self, request: int, message: Message) -> None:
         self._survey_after = self._survey_after if self._engine.armed else time.monotonic() + _SURVEY
-        armed = self._engine.arm(message.get("probe"))
+        armed = self._engine.arm(message.get("probe"), message.get("filter"))
         answer = {"op": "armed", "id": request, "probe": armed.probe, "event": armed.event}
         self._connection.send({**answer, "definition": armed.definition})
 
@@ -290,6 +291,18 @@ class Server:
         self._sent.pop(probe, None)
         self._rest_after = time.monotonic() + _REST
         self._connection.send({"op": "disarmed", "id": request, "probe": probe, "counters": counters})
+
+    def _filter(self, request: int, message: Message) -> None:
+        probe, wanted = message.get("probe"), message.get("filter")
+        if self._engine.armed:
+            self._engine.drain(self._keep, float("inf"))
+            if self._connection.comfortable:
+                self._flush()  # rows behind the answer have passed the new filter
+            else:
+                self._engine.collect(0)
+        self._engine.filter(probe, wanted, self._keep)
+        self._unsent = True
+        self._connection.send({"op": "filtered", "id": request, "probe": probe})
 
     def _set_focus(self, request: int, message: Message) -> None:
         pids = message.get("pids")
