@@ -72,6 +72,13 @@ def parser() -> argparse.ArgumentParser:
         "goes to stderr), records only it and what it starts, and ends with its exit code.",
     )  # fmt: skip
     trace.add_argument("probes", metavar="PROBE", nargs="+")
+    trace.add_argument(
+        "--filter",
+        metavar="EXPR",
+        help="only hits for which this holds: 'count > 4096 && comm == \"cat\"', 'return < 0'",
+    )
+    trace.add_argument("--pid", type=_positive, metavar="P", help="only this process and what descends of it")
+    trace.add_argument("--comm", metavar="NAME", help="only threads of this name")
     trace.add_argument("--duration", type=_seconds, metavar="S", help="end after S seconds")
     trace.add_argument("--count", type=_positive, metavar="N", help="end after N hits")
     trace.set_defaults(command="explorer.commands.trace")

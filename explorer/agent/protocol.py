@@ -70,8 +70,9 @@ with ``!`` or a digit.
 * ``batch``, at most 20 a second and only when something changed: ``{counters: {probe: COUNTERS}, lost, rows: [ROW]}``.
   COUNTERS is ``[hits, missed, lost, filtered, not_shown]``, totals since the probe was armed, and
   hits = rows sent + lost + filtered + not_shown. ``filtered`` are the agent's own calls, what the probe's filter
-  rejected and, under a focus, what everybody else did; where a flood meets a filter at several probes, lost and filtered are told apart by their shares. A probe's
-  final counters come with ``disarmed``. The batch's own ``lost`` is the total of events overwritten in the buffers.
+  rejected and, under a focus, what everybody else did; where a flood meets a filter at several probes, lost and
+  filtered are told apart by their shares. A probe's final counters come with ``disarmed``. The batch's own ``lost`` is
+  the total of events overwritten in the buffers.
   Each ROW costs the explorer one credit; rows are the newest ones, in the order of time within a batch.
   ROW is ``[probe, t, cpu, tid, pid, comm, context, values, registers]``: ``t`` nanoseconds of CLOCK_MONOTONIC;
   ``pid`` the process, or null when it was gone before it could be asked; ``context`` one of ``task softirq irq nmi``;

@@ -11,9 +11,10 @@ import sys
 from typing import Any
 
 from explorer.commands.connection import narrate, session
-from explorer.errors import ExitCode
+from explorer.errors import ExitCode, UsageError
 from explorer.session import family
 from explorer.session.events import Event
+from explorer.session.filters.several import apportion
 from explorer.session.gated_command import GatedCommand
 from explorer.session.loading import Stage
 from explorer.session.probe import Counters, Probe
@@ -29,9 +30,14 @@ _ROWS = 50_000
 def run(options: argparse.Namespace) -> int:
     """Trace until the command, the duration, the count or the user ends it."""
     specs = list(dict.fromkeys(ProbeSpec.parse(text) for text in options.probes))
+    if options.pid is not None and options.traced is not None:
+        raise UsageError("--pid and a COMMAND exclude each other", "a COMMAND is traced with all that it starts")
+    condition = _condition(options)
+    if condition is not None:
+        apportion(condition, specs)  # what cannot be read is told before anything is started
     command = GatedCommand(options.traced) if options.traced is not None else None
     try:
-        return asyncio.run(_Trace(specs, command, options.duration, options.count, options.json, options.kernel).run())
+        return asyncio.run(_Trace(specs, condition, command, options).run())
     finally:
         if command is not None:
             command.abandon()
@@ -43,18 +49,18 @@ class _Trace:
     def __init__(
         self,
         specs: list[ProbeSpec],
+        condition: str | None,
         command: GatedCommand | None,
-        duration: float | None,
-        count: int | None,
-        as_json: bool,
-        snapshot: str | None,
+        options: argparse.Namespace,
     ) -> None:
         self._specs = specs
+        self._condition = condition
         self._command = command
-        self._duration = duration
-        self._count = count
-        self._json = as_json
-        self._snapshot = snapshot
+        self._pid: int | None = options.pid
+        self._duration: float | None = options.duration
+        self._count: int | None = options.count
+        self._json: bool = options.json
+        self._snapshot: str | None = options.kernel
         self._printed = 0
         self._taken = 0
         self._first_time: int | None = None
@@ -66,13 +72,13 @@ class _Trace:
             current.subscribe(lambda change: self._changed(current, change))
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 asyncio.get_running_loop().add_signal_handler(number, self._interrupted, number)
-            if self._command is not None:
+            focus = self._command.pid if self._command is not None else self._pid
+            if focus is not None:
                 assert current.hello is not None
                 if current.hello.can_probe:  # else arm says why
-                    await current.focus([self._command.pid])
+                    await current.focus([focus])
             self._specs = family.expand(current, self._specs)
-            for spec in self._specs:
-                tell_trust(await current.arm(spec, registers=False))
+            await self._arm(current)
             names = ", ".join(map(str, self._specs))
             narrate(f"armed {names}" + ("" if self._command or self._duration or self._count else "; Ctrl-C ends"))
             await self._wait()
@@ -80,6 +86,18 @@ class _Trace:
             self._print_new(current)
             self._summarise(final)
         return self._code
+
+    async def _arm(self, current: Session) -> None:
+        conditions = {} if self._condition is None else apportion(self._condition, self._specs)
+        for spec, condition in conditions.items():
+            await current.check_filter(spec, condition)  # all, before the first is armed
+        for spec in self._specs:
+            probe = await current.arm(spec, registers=False, condition=conditions.get(spec, ""))
+            tell_trust(probe)
+            if probe.filter is not None:
+                narrate(f"{spec}: {probe.filter.label}")
+            elif conditions:
+                narrate(f"{spec}: not filtered, as the filter asks for what returns only")
 
     async def _wait(self) -> None:
         """Until the command ends, the time is over, the count is reached or a signal says so."""
@@ -156,6 +174,16 @@ def tell_trust(probe: Probe) -> None:
         doubtful = {p.name: p.location.doubt for p in prototype.parameters if p.location.doubt}
         for name, doubt in doubtful.items() if probe.spec.kind is ProbeKind.ENTRY else ():
             narrate(f"{probe.spec}: {name} is not certain: {doubt}")
+
+
+def _condition(options: argparse.Namespace) -> str | None:
+    """What ``--filter`` and ``--comm`` ask for together; None for nothing."""
+    if options.comm is None:
+        asked: str | None = options.filter
+        return asked
+    name = options.comm.replace("\\", r"\\").replace('"', r"\"")
+    comm = f'$comm == "{name}"'
+    return comm if options.filter is None else f"({options.filter}) && {comm}"
 
 
 def event_json(current: Session, event: Event) -> dict[str, Any]:

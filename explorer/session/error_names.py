@@ -15,6 +15,9 @@ _PREFERRED = {11: "EAGAIN", 35: "EDEADLK", 95: "EOPNOTSUPP"}
 
 _NAMES = {**errno.errorcode, **_KERNEL_ONLY, **_PREFERRED}
 
+ERROR_NUMBERS = {**{name: number for number, name in _NAMES.items()}, "EWOULDBLOCK": 11, "EDEADLOCK": 35, "ENOTSUP": 95}
+"""All names and their numbers, positive as in C."""
+
 MAX_ERRNO = 4095
 """Largest number that IS_ERR_VALUE takes for an error (include/linux/err.h)."""
 

@@ -7,6 +7,7 @@ import enum
 from collections.abc import Sequence
 from typing import Any
 
+from explorer.session.filters.filter import Filter
 from explorer.session.probe_spec import ProbeKind, ProbeSpec
 from symbols.abi.conventions import Convention
 from symbols.c_types import CType, TypeKind
@@ -74,6 +75,7 @@ class Probe:
     Attributes:
         offset: Bytes from the start of its function, 0 for a probe at its entry or return, however it is written.
         rate: Hits per second over the last second or so.
+        filter: What its hits must satisfy to be recorded; None: every hit is.
         error: Why it could not be armed, when ``state`` is FAILED.
         number: The agent's number for it; None while it is not armed.
     """
@@ -87,6 +89,7 @@ class Probe:
     rate: float = 0.0
     number: int | None = None
     error: KexploreError | None = None
+    filter: Filter | None = None
 
 
 _RAW = CType("unsigned long", TypeKind.UNSIGNED, 8)

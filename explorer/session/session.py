@@ -18,9 +18,11 @@ from explorer.errors import AgentError
 from explorer.session import places
 from explorer.session.agent_client import AgentClient, Hello
 from explorer.session.events import Event, Journal
+from explorer.session.filters.filter import Filter, compile_filter
+from explorer.session.filters.scope import Scope
 from explorer.session.kernel_code import KernelCode
 from explorer.session.loading import EVERYTHING, Loading, Stage, load
-from explorer.session.probe import Counters, Probe, ProbeState, plan_reads
+from explorer.session.probe import Counters, Field, Probe, ProbeState, plan_reads
 from explorer.session.probe_spec import ProbeKind, ProbeSpec
 from explorer.session.target import Progress, Target
 from explorer.session.values import FOUR_LEVEL, AddressSpace, Value, address_space, describe
@@ -28,6 +30,7 @@ from symbols import absent_names
 from symbols.abi.conventions import CONVENTIONS
 from symbols.catalog import Catalog
 from symbols.errors import KexploreError
+from symbols.prototype import Prototype
 from symbols.search import SearchIndex
 from symbols.symbol import Symbol
 
@@ -146,15 +149,17 @@ class Session:
                 self.space = address_space(self._hello().machine, self.loading.cpu_flags)
                 self._tell(Change.PROTOTYPES)
 
-    async def arm(self, spec: ProbeSpec, *, registers: bool = True, maxactive: int = 0) -> Probe:
+    async def arm(self, spec: ProbeSpec, *, registers: bool = True, maxactive: int = 0, condition: str = "") -> Probe:
         """Arm a probe; one that is armed already is returned as it is.
 
         Args:
             spec: What to probe.
             registers: Whether all registers are recorded with each event, for the inspector.
             maxactive: For a return probe, how many calls may be under way at once; 0 leaves it to the kernel.
+            condition: The filter of its hits; "" for none.
 
         Raises:
+            FilterError: The condition means nothing at this probe.
             UnknownSymbolError: No symbol has this name.
             KexploreError: It cannot be armed, with the cause and what to do. The probe stays in ``probes`` as FAILED.
         """
@@ -163,11 +168,10 @@ class Session:
             if known is not None and known.state is ProbeState.ARMED:
                 return known
             symbol = self.resolve(spec)
-            prototype = self.catalog.prototype(symbol) if self.catalog and symbol else None
             offset = places.offset_in(spec, symbol)
-            inlined = await self.debuginfo.arguments_at(symbol, offset) if symbol and offset else ()
-            fields, values = plan_reads(spec, prototype, CONVENTIONS.get(self._hello().machine), offset, inlined)
-            probe = Probe(spec, prototype, fields, offset)
+            prototype, fields, values = await self._plan(spec, symbol)
+            chosen = self._compile(spec, fields, condition)
+            probe = Probe(spec, prototype, fields, offset, filter=chosen)
             self.probes[spec] = probe
             self._tell(Change.PROBES)
             try:
@@ -180,6 +184,7 @@ class Session:
                         **place, "kind": spec.kind.value, "values": values, "registers": registers,
                         "maxactive": maxactive,
                     },
+                    filter=chosen and chosen.to_request(),
                 )  # fmt: skip
             except KexploreError as error:
                 probe.state, probe.error = ProbeState.FAILED, error
@@ -218,6 +223,46 @@ class Session:
         if probe is not None and probe.state is not ProbeState.FAILED:
             return await self.disarm(spec)
         return await self.arm(spec, registers=registers)
+
+    def scope(self, probe: Probe) -> Scope:
+        """What a filter may name at a probe."""
+        return Scope(probe.spec, probe.fields, self._hello().machine)
+
+    async def check_filter(self, spec: ProbeSpec, condition: str) -> Filter | None:
+        """What a filter would mean at a place where no probe is armed yet; None for the empty one.
+
+        Raises:
+            FilterError: It means nothing there.
+            KexploreError: There is no such place.
+        """
+        _, fields, _ = await self._plan(spec, self.resolve(spec))
+        return self._compile(spec, fields, condition)
+
+    async def set_filter(self, spec: ProbeSpec, condition: str) -> Probe:
+        """Put another filter on an armed probe, which goes on counting.
+
+        Args:
+            spec: The probe.
+            condition: The filter; "" for none.
+
+        Raises:
+            FilterError: The condition means nothing at this probe.
+            AgentError: The probe is not armed, or the filter was refused; it is as it was.
+        """
+        async with self._locks.setdefault(spec, asyncio.Lock()):
+            probe = self.probes.get(spec)
+            if probe is None or probe.number is None:
+                raise AgentError(f"{spec} is not armed", "arm it first")
+            chosen = self._compile(spec, probe.fields, condition)
+
+            def answered(answer: Message) -> None:
+                probe.filter = chosen
+                self._tell(Change.PROBES)
+
+            await self._connected().request(
+                "filter", answered=answered, probe=probe.number, filter=chosen and chosen.to_request()
+            )
+            return probe
 
     async def focus(self, pids: list[int]) -> None:
         """Record only these processes and what descends of them; an empty list: everybody."""
@@ -310,6 +355,18 @@ class Session:
         if self.catalog is not None and symbol.address and self.catalog.count(symbol) > 1:
             return ProbeSpec("", address=symbol.address, kind=kind)  # the name alone would not say which
         return ProbeSpec(symbol.name, symbol.module or "", kind=kind)
+
+    async def _plan(
+        self, spec: ProbeSpec, symbol: Symbol | None
+    ) -> tuple[Prototype | None, tuple[Field, ...], list[dict[str, Any]]]:
+        """What to read at each hit."""
+        prototype = self.catalog.prototype(symbol) if self.catalog and symbol else None
+        offset = places.offset_in(spec, symbol)
+        inlined = await self.debuginfo.arguments_at(symbol, offset) if symbol and offset else ()
+        return prototype, *plan_reads(spec, prototype, CONVENTIONS.get(self._hello().machine), offset, inlined)
+
+    def _compile(self, spec: ProbeSpec, fields: tuple[Field, ...], condition: str) -> Filter | None:
+        return compile_filter(condition, Scope(spec, fields, self._hello().machine)) if condition.strip() else None
 
     def _place(self, spec: ProbeSpec, symbol: Symbol | None) -> dict[str, Any]:
         if spec.address is not None:
