@@ -102,6 +102,10 @@ class Hit(NamedTuple):
     registers: Optional[List[int]]
 
 
+Raw = Tuple[Any, ...]
+"""The fixed fields of a record, in the order of their offsets."""
+
+
 class HitDecoder:
     """Decodes the records of one probe.
 
@@ -134,21 +138,49 @@ class HitDecoder:
         Raises:
             RingBufferError: It is shorter than its event's format says, or points outside itself.
         """
+        raw = self.unpack(page, record)
+        values = [self.value(page, record, raw, index) for index in range(len(self._values))]
+        registers = [raw[place] for place in self._registers] if self._registers else None
+        comm = self.comm(page, record, raw)
+        return Hit(context_name(raw[self._flags]), self.tid(raw), comm, values, registers)
+
+    def unpack(self, page: bytes, record: Record) -> Raw:
+        """The fixed part of a record, for whoever wants few of its values.
+
+        Raises:
+            RingBufferError: It is shorter than its event's format says.
+        """
         _, start, end, _ = record
         if start + self._struct.size > end:
             raise RingBufferError(f"a record of {end - start} bytes is shorter than its format")
-        raw = self._struct.unpack_from(page, start)
-        values: List[Any] = []
-        for place, dynamic, guard in self._values:
-            if dynamic:
-                values.append(_text(page, start, end, raw[place]))
-            elif guard >= 0 and _faulted(page, start, end, raw[guard]):
-                values.append(None)
-            else:
-                values.append(raw[place])
-        comm = _text(page, start, end, raw[self._comm])
-        registers = [raw[place] for place in self._registers] if self._registers else None
-        return Hit(context_name(raw[self._flags]), raw[self._tid], comm or "", values, registers)
+        return self._struct.unpack_from(page, start)
+
+    def value(self, page: bytes, record: Record, raw: Raw, index: int) -> Any:
+        """One of its values; None for a read that faulted.
+
+        Raises:
+            RingBufferError: It points outside the record.
+        """
+        place, dynamic, guard = self._values[index]
+        _, start, end, _ = record
+        if dynamic:
+            return _text(page, start, end, raw[place])
+        if guard >= 0 and _faulted(page, start, end, raw[guard]):
+            return None
+        return raw[place]
+
+    def comm(self, page: bytes, record: Record, raw: Raw) -> str:
+        """The name of the thread.
+
+        Raises:
+            RingBufferError: It points outside the record.
+        """
+        return _text(page, record[1], record[2], raw[self._comm]) or ""
+
+    def tid(self, raw: Raw) -> int:
+        """The thread."""
+        tid: int = raw[self._tid]
+        return tid
 
 
 def context_name(flags: int) -> str:

@@ -10,7 +10,7 @@ A value that could not be read makes what depends on it *unknown*, and an unknow
 from __future__ import annotations
 
 import operator
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Union
 
 from explorer.agent.failure import RequestError
 from explorer.agent.glob import glob_match
@@ -21,19 +21,28 @@ _MOST_NODES = 2048
 _LONGEST_TEXT = 4096
 
 
-class Sighted(NamedTuple):
-    """What a condition may ask of a hit.
+class Sighted:
+    """What a condition may ask of a hit; each thing is decoded when it is asked for."""
 
-    Attributes:
-        values: In the order of the probe's values; None is a read that faulted.
-        process_of: Finds the process of a thread; None when it is gone.
-    """
+    def value(self, index: int) -> Any:
+        """A value of the probe, by its place in the definition; None is a read that faulted."""
+        raise NotImplementedError
 
-    values: Sequence[Any]
-    comm: str
-    tid: int
-    cpu: int
-    process_of: Callable[[int], Optional[int]]
+    def comm(self) -> str:
+        """The name of the thread."""
+        raise NotImplementedError
+
+    def tid(self) -> int:
+        """The thread."""
+        raise NotImplementedError
+
+    def pid(self) -> Optional[int]:
+        """Its process; None when it was gone before it could be asked."""
+        raise NotImplementedError
+
+    def cpu(self) -> int:
+        """The processor."""
+        raise NotImplementedError
 
 
 Condition = Callable[[Sighted], Optional[bool]]
@@ -69,7 +78,9 @@ _ARITHMETIC: Dict[str, Callable[[int, int], Optional[int]]] = {
     "+": operator.add, "-": operator.sub, "*": operator.mul, "/": _divide, "%": _remainder,
     "&": operator.and_, "|": operator.or_, "^": operator.xor, "<<": _shift_left, ">>": _shift_right,
 }  # fmt: skip
-_SIGHTS = ("tid", "pid", "cpu")
+_SIGHTS: Dict[str, Number] = {
+    "tid": lambda sighted: sighted.tid(), "pid": lambda sighted: sighted.pid(), "cpu": lambda sighted: sighted.cpu(),
+}  # fmt: skip
 
 
 class Checker:
@@ -112,9 +123,9 @@ class Checker:
         name, operands = self._open(tree, depth)
         if name == "value":
             index = self._index(operands, False)
-            return lambda sighted: sighted.values[index]
+            return lambda sighted: sighted.value(index)
         if name in _SIGHTS and not operands:
-            return {"tid": _tid, "pid": _pid, "cpu": _cpu}[name]
+            return _SIGHTS[name]
         if name in _ARITHMETIC and len(operands) == 2:
             left, right = (self._number(operand, depth + 1) for operand in operands)
             return _arithmetic(_ARITHMETIC[name], left, right)
@@ -126,10 +137,10 @@ class Checker:
             return lambda sighted: constant
         name, operands = self._open(tree, depth)
         if name == "comm" and not operands:
-            return lambda sighted: sighted.comm
+            return lambda sighted: sighted.comm()
         if name == "text":
             index = self._index(operands, True)
-            return lambda sighted: sighted.values[index]
+            return lambda sighted: sighted.value(index)
         raise _bad(f"a filter has no text {name!r}")
 
     def _index(self, operands: Node, text: bool) -> int:
@@ -166,18 +177,6 @@ class Checker:
 def everything(conditions: Sequence[Condition]) -> Optional[Condition]:
     """A condition that holds where all of these do; None where there are none."""
     return _junction(conditions, False) if conditions else None
-
-
-def _tid(sighted: Sighted) -> Optional[int]:
-    return sighted.tid
-
-
-def _pid(sighted: Sighted) -> Optional[int]:
-    return sighted.process_of(sighted.tid)
-
-
-def _cpu(sighted: Sighted) -> Optional[int]:
-    return sighted.cpu
 
 
 def _is_text(tree: object) -> bool:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Callable, Optional
+from typing import Any, Callable, Optional
 
 from explorer.agent.definitions import Definition
 from explorer.agent.event_filter import EventFilter
+from explorer.agent.event_format import HitDecoder
 from explorer.agent.failure import RequestError
 from explorer.agent.filter_conditions import Condition, Sighted
 from explorer.agent.protocol import Code
@@ -49,6 +50,32 @@ def end(recorder: Recorder, definition: Definition) -> None:
     recorder.judge(definition.identity, None)
 
 
+class _Recorded(Sighted):
+    """A record that a condition asks."""
+
+    __slots__ = ("_cpu", "_decoder", "_page", "_raw", "_record", "_recorder")
+
+    def __init__(self, decoder: HitDecoder, recorder: Recorder, page: bytes, record: Record, cpu: int) -> None:
+        self._decoder, self._recorder = decoder, recorder
+        self._page, self._record, self._cpu = page, record, cpu
+        self._raw = decoder.unpack(page, record)
+
+    def value(self, index: int) -> Any:
+        return self._decoder.value(self._page, self._record, self._raw, index)
+
+    def comm(self) -> str:
+        return self._decoder.comm(self._page, self._record, self._raw)
+
+    def tid(self) -> int:
+        return self._decoder.tid(self._raw)
+
+    def pid(self) -> Optional[int]:
+        return self._recorder.process_of(self.tid())
+
+    def cpu(self) -> int:
+        return self._cpu
+
+
 def _set_kernel_part(recorder: Recorder, definition: Definition, chosen: EventFilter) -> None:
     try:
         recorder.set_filter(definition.event, chosen.kernel)
@@ -61,11 +88,10 @@ def _judge(recorder: Recorder, definition: Definition, condition: Optional[Condi
     if condition is None:
         recorder.judge(definition.identity, None)
         return
-    decoder, asked, process_of = definition.decoder, condition, recorder.process_of
+    decoder, asked = definition.decoder, condition
     assert decoder is not None
 
     def judge(page: bytes, record: Record, cpu: int) -> bool:
-        hit = decoder.decode(page, record)
-        return asked(Sighted(hit.values, hit.comm, hit.tid, cpu, process_of)) is True
+        return asked(_Recorded(decoder, recorder, page, record, cpu)) is True
 
     recorder.judge(definition.identity, judge)

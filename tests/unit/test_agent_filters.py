@@ -34,28 +34,30 @@ REQUEST = probe_definition.parse(
 MEMBER_VALUE = ["value", 12]
 
 
-def sighted(**changed: Any) -> Sighted:
-    names = [
-        "dfd",
-        "filename_at",
-        "filename",
-        "flags",
-        "count",
-        "file",
-        "type",
-        "p",
-        "q",
-        "pos",
-        "o",
-        "other",
-        "member",
-    ]
-    values = {name: 0 for name in names} | {"filename": "/etc/passwd", "other": "x"}
-    values.update({name: value for name, value in changed.items() if name in values})
-    return Sighted(
-        [values[name] for name in names], changed.get("comm", "cat"), changed.get("tid", 7), changed.get("cpu", 1),
-        lambda thread: changed.get("pid", thread),
-    )  # fmt: skip
+NAMES = ["dfd", "filename_at", "filename", "flags", "count", "file", "type", "p", "q", "pos", "o", "other", "member"]
+
+
+class Hit(Sighted):
+    """A hit with these values; the others are 0."""
+
+    def __init__(self, **known: Any) -> None:
+        self._known = {"filename": "/etc/passwd", "other": "x", "comm": "cat", "tid": 7, "cpu": 1, "pid": 7, **known}
+
+    def value(self, index: int) -> Any:
+        return self._known.get(NAMES[index], 0)
+
+    def comm(self) -> str:
+        return str(self._known["comm"])
+
+    def tid(self) -> int:
+        return int(self._known["tid"])
+
+    def pid(self) -> int | None:
+        pid: int | None = self._known["pid"]
+        return pid
+
+    def cpu(self) -> int:
+        return int(self._known["cpu"])
 
 
 def chosen(kernel: list[Any] | None = None, agent: list[Any] | None = None) -> event_filter.EventFilter:
@@ -66,7 +68,7 @@ def holds(text: str, **hit: Any) -> bool:
     """Whether a hit passes a filter, asked by the agent alone."""
     whole = event_filter.parse(compile_filter(text, ENTRY).to_request(), REQUEST).whole
     assert whole is not None
-    return whole(sighted(**hit)) is True
+    return whole(Hit(**hit)) is True
 
 
 @pytest.mark.parametrize(
@@ -124,8 +126,8 @@ def test_the_agent_asks_again_only_what_a_fault_could_have_deceived_the_kernel_a
     for read in (["==", ["text", 2], "x"], [">", MEMBER_VALUE, 1]):
         remaining = chosen([[">", ["value", 4], 1], read]).remaining
         assert remaining is not None
-        assert remaining(sighted(filename=None, member=None, count=0)) is None
-        assert remaining(sighted(filename="x", member=2, count=0)) is True  # count is the kernel's business
+        assert remaining(Hit(filename=None, member=None, count=0)) is None
+        assert remaining(Hit(filename="x", member=2, count=0)) is True  # count is the kernel's business
     assert event_filter.parse(None, REQUEST) == event_filter.NO_FILTER == chosen()
 
 
@@ -191,7 +193,7 @@ def test_garbage_is_refused_or_a_filter_that_can_be_asked(kernel: list[Any], age
     except RequestError:
         return
     if parsed.whole is not None:
-        assert parsed.whole(sighted()) in (True, False, None)
+        assert parsed.whole(Hit()) in (True, False, None)
     assert parsed.kernel.isprintable()
 
 
