@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from tests.agent_driver import Agent, Refused, agent
+from tests.agent_driver import SYSTEM_PYTHON, Agent, Refused, agent
 from tests.lab.test_agent_counts import kernel_counts
-from tests.lab.test_trace_command import kexplore, traced
+from tests.lab.test_trace_command import traced
 from tests.lab.tracing_state import TRACEFS, tracing_state
 
 OPEN = "do_sys_openat2"
@@ -23,14 +23,14 @@ ASKED = {"register": "di", "dereference": [0x70], "type": "s32"}
 """The system call's argument, which lies in the pt_regs that its wrapper is given."""
 FILENAME = {"register": "si", "dereference": [0], "type": "string"}
 
-ENDLESS = ["python3", "-I", "-S", "-c", """
-import os, signal
-os.nice(19)
+ENDLESS = [SYSTEM_PYTHON, "-I", "-S", "-c", """
+import os, signal, time
 going, calls = [True], 0
 signal.signal(signal.SIGTERM, lambda *_: going.clear())
 while going:
     os.getpgid(0)
     calls += 1
+    time.sleep(0.002)
 print(calls)
 """]  # fmt: skip
 
@@ -133,11 +133,9 @@ def test_a_read_that_faulted_passes_no_comparison(running: Agent) -> None:
 
 def test_comm_and_process(running: Agent) -> None:
     running.credit(1000)
-    command = ["python3", "-I", "-S", "-c", "import os; os.getpgid(0); open('/proc/self/comm', 'w').write('sevenchar')"
-               "; os.getpgid(0); os.getpgid(0)"]  # fmt: skip
+    renamed = "import os; os.getpgid(0); open('/proc/self/comm', 'w').write('sevenchar'); os.getpgid(0); os.getpgid(0)"
     probe, _ = arm(running, by_kernel(["==", ["comm"], "sevenchar"]))
-    process = subprocess.Popen(command)
-    process.wait()
+    subprocess.run([SYSTEM_PYTHON, "-I", "-S", "-c", renamed], check=True)
     os.getpgid(0)
     assert running.disarm(probe)[:4] == [4, 0, 0, 2]
     assert [row[5] for row in running.rows] == ["sevenchar", "sevenchar"]
@@ -146,7 +144,7 @@ def test_comm_and_process(running: Agent) -> None:
         "import os, threading; t = threading.Thread(target=os.getpgid, args=(0,)); t.start(); t.join(); os.getpid()"
     )
     probe, _ = arm(running)
-    other = subprocess.Popen(["python3", "-I", "-S", "-c", "input()\n" + script], stdin=subprocess.PIPE)
+    other = subprocess.Popen([SYSTEM_PYTHON, "-I", "-S", "-c", "input()\n" + script], stdin=subprocess.PIPE)
     running.ask("filter", probe=probe, filter=by_agent(["==", ["pid"], other.pid]))
     other.communicate(b"\n")
     os.getpgid(0)
@@ -155,7 +153,7 @@ def test_comm_and_process(running: Agent) -> None:
     assert running.rows[-1][4] == other.pid != running.rows[-1][3]
 
 
-def test_a_filter_changed_under_a_flood_loses_no_hit_and_shows_nothing_that_fails_it(running: Agent) -> None:
+def test_a_filter_changed_while_calls_go_on_loses_no_hit_and_shows_nothing_that_fails_it(running: Agent) -> None:
     """All sums hold, against the workload and the kernel's own count."""
     running.credit(1 << 20)
     probe, event = arm(running, values=[ASKED, {"register": "di", "type": "u64"}])
@@ -170,11 +168,12 @@ def test_a_filter_changed_under_a_flood_loses_no_hit_and_shows_nothing_that_fail
     ]
     running.wait(lambda: bool(running.rows))
     passes: Callable[[list[Any]], bool] = lambda row: True  # noqa: E731
+    seen = len(running.rows)
     for wanted, following in filters:
-        seen = len(running.rows)
         running.ask("filter", probe=probe, filter=wanted)
         assert all(passes(row) for row in running.rows[seen:]), "what comes before the answer has passed the old one"
-        passes = following
+        passes, seen = following, len(running.rows)
+        running.wait(lambda: len(running.rows) > seen + 5)  # noqa: B023 - called here only
     for process in processes:
         process.terminate()
     calls = sum(int(process.communicate()[0]) for process in processes)
@@ -225,7 +224,7 @@ def test_trace_shows_the_missing_file_only() -> None:
     assert tracing_state() == before
 
 
-def test_trace_a_process_a_name_and_what_is_refused() -> None:
+def test_trace_a_process_and_what_descends_of_it() -> None:
     sleeper = subprocess.Popen(
         ["sh", "-c", "while read line; do cat /etc/hostname; done"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
     )
@@ -246,10 +245,3 @@ def test_trace_a_process_a_name_and_what_is_refused() -> None:
     assert len(output.splitlines()) == 2
     assert all("cat/" in line and '"/etc/hostname"' in line for line in output.splitlines())
     sleeper.wait()
-    result = kexplore("trace", OPEN, "--comm", "a-name-of-more-than-15")
-    assert result.returncode == 2
-    assert "holds 15 bytes" in result.stderr
-    result = kexplore("trace", OPEN, "--filter", "filname == 3")
-    assert (result.returncode, result.stdout) == (2, "")
-    assert "    filname == 3\n    ^~~~~~~\n" in result.stderr
-    assert "did you mean filename" in result.stderr
