@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 import pytest
 
 from explorer.commands.show import to_text
@@ -40,7 +38,7 @@ def kernel(symbols: str, functions: list[str], empty: tuple[str, ...] = (), trac
     catalog = Catalog(parse(("\n".join(lines) + "\n").encode()), "x86_64")
     catalog.add_btf(Btf(types.build()))
     if traced:
-        catalog.add_tracing_lists(TracingLists(TraceableFunctions(Counter(traced)), Blacklist([]), {}))
+        catalog.add_tracing_lists(TracingLists(TraceableFunctions(name.encode() for name in traced), Blacklist([]), {}))
     return catalog
 
 
