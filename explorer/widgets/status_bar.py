@@ -71,6 +71,8 @@ class StatusBar(Widget):
             line.append(("✗ the agent is gone", ERROR, 0))
         elif hello.can_probe:
             line.append(("✓ can be probed", GOOD, 1))
+        elif hello.snapshot is not None:
+            line.append((printable(f"taken {hello.snapshot.taken}"), WARNING, 2))
         else:
             line.append((f"✗ cannot be probed: {hello.cause}", ERROR, 0))
         loading = next((text for stage, text in _LOADING.items() if stage not in session.loading.done), "")
