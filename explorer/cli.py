@@ -55,7 +55,6 @@ def parser() -> argparse.ArgumentParser:
         "show", help="a function's prototype, where its arguments live, whether it can be probed"
     )
     show.add_argument("symbol", metavar="SYMBOL")
-    show.add_argument("--debuginfo", metavar="PATH", default=argparse.SUPPRESS, help="as kexplore --debuginfo")
     show.set_defaults(command="explorer.commands.show")
 
     disassemble = commands.add_parser("disassemble", help="a function's instructions, and which of them take a probe")
@@ -97,6 +96,8 @@ def parser() -> argparse.ArgumentParser:
     )
     snapshot.set_defaults(command="explorer.commands.snapshot")
 
+    for command in (show, trace):
+        command.add_argument("--debuginfo", metavar="PATH", default=argparse.SUPPRESS, help="as kexplore --debuginfo")
     for command in (search, show, disassemble, type_, trace, doctor):
         command.add_argument("--json", action="store_true", help="one JSON object a line")
     commands.add_parser("lab", help="run a command, or a shell, on the throwaway kernel", add_help=False)

@@ -61,6 +61,7 @@ class _Trace:
         self._count: int | None = options.count
         self._json: bool = options.json
         self._snapshot: str | None = options.kernel
+        self._debuginfo: str | None = options.debuginfo
         self._printed = 0
         self._taken = 0
         self._first_time: int | None = None
@@ -68,7 +69,8 @@ class _Trace:
         self._code = int(ExitCode.OK)
 
     async def run(self) -> int:
-        async with session(_STAGES, snapshot=self._snapshot, rows_outstanding=_ROWS) as current:
+        reached = session(_STAGES, snapshot=self._snapshot, rows_outstanding=_ROWS, debuginfo=self._debuginfo)
+        async with reached as current:
             current.subscribe(lambda change: self._changed(current, change))
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 asyncio.get_running_loop().add_signal_handler(number, self._interrupted, number)

@@ -331,11 +331,8 @@ class Debuginfo:
         copies = [] if address is None else opened.info.copies_at(address + offset)
         if len(copies) == 1:
             return copies[0].parameters
-        return tuple(
-            dataclasses.replace(parameter, name=f"{copy.name}.{parameter.name}")
-            for copy in copies
-            for parameter in copy.parameters
-        )
+        named = {f"{copy.name}.{parameter.name}": parameter for copy in copies for parameter in copy.parameters}
+        return tuple(dataclasses.replace(parameter, name=name) for name, parameter in named.items())
 
     async def _make(self, opened: _Opened, target: Path) -> None:
         """Run the process that makes the index.
