@@ -228,7 +228,7 @@ class BrowseScreen(Screen[None]):
         self._listed = found
         empty = "" if found.rows else f"nothing like {found.query!r}" if found.complete else "names are loading…"
         if session.catalog.inlined_only(found.query):
-            empty = f"{found.query} is inlined only: i tells where"
+            empty = "inlined only: i, here, tells where"
         self.functions.show(session, found.rows, lambda name: found_letters(found.query, name), empty)
         if kept is not None:
             self.functions.select(kept)

@@ -114,5 +114,5 @@ class InlinedScreen(ModalScreen[None]):
 
 def _argument(parameter: Parameter) -> str:
     location = parameter.location
-    where = f"unknown: {location.cause}" if isinstance(location, Unknown) else location.text()
+    where = location.cause if isinstance(location, Unknown) else location.text()
     return f"  {parameter.name or '-'}  {where}"

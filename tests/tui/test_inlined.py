@@ -39,7 +39,7 @@ async def test_an_inlined_copy_is_armed_from_its_list(
         session = driver.app.session
         assert session is not None
         await driver.until(lambda: bool(session.catalog and session.catalog.inlined_only("from_header")))
-        await driver.until_shown("from_header is inlined only", "#functions")
+        await driver.until_shown("inlined only: i, here", "#functions")
         await driver.press("enter")
         await driver.press("i")
         await driver.until(lambda: isinstance(driver.app.screen, InlinedScreen))
