@@ -203,14 +203,13 @@ def exercise(data: bytes) -> None:
             assert from_btf(btf, architecture, name).name == name
 
 
-@settings(deadline=5000)
 @given(st.binary(max_size=300))
 def test_garbage_gives_an_error(data: bytes) -> None:
     exercise(data)
     exercise(every_kind().build()[:24] + data)
 
 
-@settings(max_examples=300, deadline=5000)
+@settings(max_examples=300)
 @given(st.integers(0, 2**32), st.sampled_from(BYTE_ORDERS))
 def test_mutated_data_gives_answers_or_errors(seed: int, byte_order: str) -> None:
     """Flip a few bytes of sound data: most of it stays readable, and all of it has to be survived."""

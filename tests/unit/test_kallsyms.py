@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from symbols import kallsyms
@@ -113,7 +113,6 @@ def test_an_empty_list_is_an_error() -> None:
         kallsyms.parse(b"")
 
 
-@settings(deadline=5000)
 @given(st.binary() | st.text(alphabet="0123456789abcdef tT\n\t[]_x").map(str.encode))
 @example(KERNEL.replace(b"\n", b"\r\n"))
 def test_garbage_gives_a_table_or_an_error(data: bytes) -> None:
@@ -130,7 +129,6 @@ def test_garbage_gives_a_table_or_an_error(data: bytes) -> None:
                 table.neighbours(row)
 
 
-@settings(deadline=5000)
 @given(
     st.lists(st.tuples(st.integers(1, 2**64 - 1), st.sampled_from("tTdDwW"), st.sampled_from(["a", "b_c", "d.cold"])))
 )

@@ -29,7 +29,7 @@ class Attended:
 
     def __init__(self, *arguments: str, cwd: str = "/", terminal: tuple[int, int] | None = None) -> None:
         self.host, guest = socket.socketpair()
-        self.host.settimeout(20)
+        self.host.settimeout(120)
         with guest:
             self.process = subprocess.Popen(
                 [sys.executable, "-c", ATTEND, str(guest.fileno()), json.dumps([arguments, cwd, {"K": "v"}, terminal])],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from explorer.session.probe import plan_reads
@@ -150,7 +150,6 @@ def test_formats_that_are_none() -> None:
             system_calls.parse_formats(data)
 
 
-@settings(deadline=5000)
 @given(st.binary() | st.text("\tfield:int dfd;offset16size8ned0n*\n").map(str.encode))
 def test_garbage_gives_formats_or_an_error(data: bytes) -> None:
     for text in (data, FORMATS + data):

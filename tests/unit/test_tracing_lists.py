@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from symbols import kernel_config
@@ -127,7 +127,6 @@ def test_damage_is_an_error(parse: Callable[[bytes], object], good: bytes, bad: 
         parse(good + bad)
 
 
-@settings(deadline=5000)
 @given(st.binary() | st.text("abc_019xf[]()-\t \n").map(str.encode))
 def test_garbage_gives_a_list_or_an_error(data: bytes) -> None:
     for parse, good in PARSERS:
