@@ -88,6 +88,8 @@ class ScriptedAgent:
         probing: The member of its hello.
         refusals: What it answers to ``arm`` by symbol: code, message, hint.
         armed: The probes armed at this moment, by number, as they were asked for.
+        filters: The filters asked for by ``filter``, by the probe's number.
+        filter_refusal: What it answers to ``filter``; "" where it does it.
         requests: The names of all requests so far.
         left: What it says that it could not remove.
         on_farewell: Awaited before it answers ``quit``.
@@ -109,6 +111,8 @@ class ScriptedAgent:
         self.refused: dict[str, tuple[Code, str, str]] = {}
         self.refusals: dict[str, tuple[Code, str, str]] = {}
         self.armed: dict[int, dict[str, Any]] = {}
+        self.filters: dict[int, Any] = {}
+        self.filter_refusal = ""
         self.requests: list[str] = []
         self.left: list[str] = []
         self.farewell = asyncio.Event()
@@ -153,12 +157,15 @@ class ScriptedAgent:
         rows = [[number, next(self._clock), 1, pid, pid, comm, context, values, saved] for _ in range(times)]
         self._batch(number, rows)
 
-    def count(self, symbol: str, *, kind: str = "entry", hits: int = 0, missed: int = 0, not_shown: int = 0) -> None:
+    def count(
+        self, symbol: str, *, kind: str = "entry", hits: int = 0, missed: int = 0, filtered: int = 0, not_shown: int = 0
+    ) -> None:
         """Hits that are counted only."""
         number = self.number(symbol, kind)
         counters = self._counters[number]
         counters[0] += hits
         counters[1] += missed
+        counters[3] += filtered
         counters[4] += not_shown
         self._batch(number, [])
 
@@ -193,6 +200,11 @@ class ScriptedAgent:
                 counters = self._counters[message["probe"]]
                 self.armed.pop(message["probe"])
                 self._send({"op": "disarmed", "id": request, "probe": message["probe"], "counters": counters})
+            case "filter" if self.filter_refusal:
+                self._send(protocol.error(request, Code.REFUSED, self.filter_refusal))
+            case "filter":
+                self.filters[message["probe"]] = message["filter"]
+                self._send({"op": "filtered", "id": request, "probe": message["probe"]})
             case "quit":
                 await self.farewell.wait()
                 self._send({"op": "bye", "id": request, "left": self.left})

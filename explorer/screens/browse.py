@@ -10,13 +10,16 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
+from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Input, Static
 
+from explorer.screens.filter_editor import FilterScreen
 from explorer.screens.inspector import InspectorScreen
 from explorer.screens.types import PREFIX, TypesScreen
 from explorer.session import family
 from explorer.session.live_search import Found, LiveSearch
+from explorer.session.probe import ProbeState
 from explorer.session.probe_spec import ProbeKind, ProbeSpec
 from explorer.session.session import Change, Session
 from explorer.session.switchboard import Switchboard
@@ -173,11 +176,12 @@ class BrowseScreen(Screen[None]):
         self.finder.border_subtitle = f"{typed} is inlined only: i, in the list, tells where" if only else ""
         for pane, title in (
             (self.finder, titles.functions_title(self._listed)),
-            (self.probes, titles.probes_title(session)),
+            (self.probes, titles.probes_title(session, self.probes.selected)),
             (self.events, titles.events_title(self.events.title(), session, self.events.outer_size.width)),
         ):
-            if str(pane.border_title or "") != title:
-                pane.border_title = title
+            content = Content(title)  # no markup: a filter may hold brackets
+            if (pane.border_title or "") != content.markup:
+                pane.border_title = content
 
     def _tick(self) -> None:
         if self._session is not None and self._session.probes:
@@ -283,6 +287,10 @@ class BrowseScreen(Screen[None]):
     def _function_chosen(self) -> None:
         self.action_focus_pane("card")
 
+    @on(LineView.Moved, "#probes")
+    def _probe_moved(self) -> None:
+        self._draw_titles()
+
     @on(LineView.Chosen, "#probes")
     def _probe_chosen(self) -> None:
         probe = self.probes.selected
@@ -341,6 +349,18 @@ class BrowseScreen(Screen[None]):
             scope = "" if about.complete else " in its own source file"
             raise KexploreError(about.cause or f"{about.name} was inlined nowhere{scope}")
         self.app.push_screen(InlinedScreen(session, about, symbol.module if symbol else None))
+
+    def action_filter(self) -> None:
+        """Edit the filter of the probe under the cursor; it goes on counting meanwhile."""
+        probe, session = self.probes.selected, self._session
+        if probe is None or session is None or probe.state is not ProbeState.ARMED:
+            return
+
+        def answered(condition: str | None) -> None:
+            if condition is not None:
+                self._do(session.set_filter(probe.spec, condition))
+
+        self.app.push_screen(FilterScreen(probe, session.scope(probe)), answered)
 
     def action_disarm(self) -> None:
         """Disarm the probe under the cursor."""

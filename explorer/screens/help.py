@@ -32,6 +32,7 @@ _MARKS = (
     ("line", FAINT, "the first member to begin in this cache line, if the struct itself begins on one"),
     ("missed", RETURN, "hits that the kernel could not handle"),
     ("lost", RETURN, "hits that were overwritten before they were read"),
+    ("filtered", TEXT, "hits that the probe's filter rejected, the program's own calls, and what others did"),
     ("not shown", RETURN, "hits that were counted, but came faster than a person could read them"),
 )
 _KEYS_WIDTH = 14

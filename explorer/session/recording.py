@@ -244,6 +244,9 @@ class _Player(PlayedAgent):
             case {"op": "disarm", "probe": probe}:
                 counters = self._counters.pop(probe, _NO_COUNTERS)
                 self.send({"op": "disarmed", "id": number, "probe": probe, "counters": counters})
+            case {"op": "filter"}:
+                words = "a recording plays what was recorded: it cannot be filtered"
+                self.send(protocol.error(number, protocol.Code.KERNEL_CANNOT, words, "t: look at a running kernel"))
 
     def _arm(self, number: int | None, probe: dict[str, Any]) -> None:
         take = self._recording.takes.get(_place(probe))

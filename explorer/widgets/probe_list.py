@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from textual.binding import Binding, BindingType
 
 from explorer.session.probe import Probe, ProbeState
 from explorer.session.probe_spec import ProbeKind
 from explorer.session.session import Session
+from explorer.session.values import printable
 from explorer.widgets.cells import count, fit, fit_right, short_count
 from explorer.widgets.event_line import place_name
 from explorer.widgets.line_view import LineView
@@ -27,9 +29,9 @@ from explorer.widgets.palette import (
     WARNING,
 )
 
-_WIDE = (("hits", 12), ("/s", 7), ("missed", 9), ("lost", 9), ("not shown", 12))
-_NARROW = (("hits", 6), ("/s", 6), ("miss", 6), ("lost", 6), ("unshown", 8))
-_BREAK = 66
+_WIDE = (("hits", 12), ("/s", 7), ("missed", 9), ("lost", 9), ("filtered", 11), ("not shown", 12))
+_NARROW = (("hits", 6), ("/s", 6), ("miss", 6), ("lost", 6), ("filtered", 9), ("unshown", 8))
+_BREAK = 90
 """Columns from which counts are written in full."""
 
 
@@ -40,9 +42,11 @@ class ProbeList(LineView):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("d,delete", "screen.disarm", "Disarm", id="probes.disarm", tooltip="Disarm the probe"),
         Binding("D", "screen.disarm_all", "Disarm all", id="probes.disarm-all", tooltip="Disarm every probe"),
+        Binding("f", "screen.filter", "Filter", id="probes.filter",
+                tooltip="Write what a hit must satisfy to be recorded; the probe goes on counting"),
         Binding("enter", "choose", "Card", id="probes.card", tooltip="The function's card, or why it was refused"),
         Binding("y", "screen.copy", "Copy", show=False, id="probes.copy", tooltip="Copy the probe's name"),
-    ]
+    ]  # fmt: skip
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
@@ -116,11 +120,16 @@ class ProbeList(LineView):
         write = count if columns is _WIDE else short_count
         hits, rate, *losses = (cells for _, cells in columns)
         counters = probe.counters
-        yield Segment(fit(place_name(probe), room - 2), BRIGHT)
+        name = place_name(probe)
+        condition = f" {printable(probe.filter.text)}" if probe.filter is not None else ""
+        yield Segment(fit(name, min(room - 2, cell_len(name))), BRIGHT)
+        yield Segment(fit(condition, max(0, room - 2 - cell_len(name))), MUTED)
         yield Segment(fit_right(write(counters.hits), hits), TEXT)
         yield Segment(fit_right(short_count(probe.rate), rate), TEXT)
-        for number, cells in zip((counters.missed, counters.lost, counters.not_shown), losses, strict=True):
-            yield Segment(fit_right(write(number), cells), WARNING if number else FAINT)
+        numbers = (counters.missed, counters.lost, counters.filtered, counters.not_shown)
+        styles = (WARNING, WARNING, TEXT, WARNING)  # what was filtered was meant to be
+        for number, style, cells in zip(numbers, styles, losses, strict=True):
+            yield Segment(fit_right(write(number), cells), style if number else FAINT)
 
     def draw_empty(self, line: int, width: int) -> Iterable[Segment]:
         """The summary, or that there are no probes."""

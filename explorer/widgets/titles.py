@@ -5,7 +5,9 @@ from __future__ import annotations
 from rich.cells import cell_len
 
 from explorer.session.live_search import Found
+from explorer.session.probe import Probe
 from explorer.session.session import Session
+from explorer.session.values import printable
 from explorer.widgets.cells import count
 
 _ALWAYS = ("shown", "not shown", "missed", "lost")
@@ -20,9 +22,13 @@ def functions_title(found: Found | None) -> str:
     return f"1 search  2 functions · {shown}{number}{' ≈' if found.approximate else ''}"
 
 
-def probes_title(session: Session | None) -> str:
-    """How many probes there are."""
-    return f"4 probes · {len(session.probes)}" if session is not None and session.probes else "4 probes"
+def probes_title(session: Session | None, selected: Probe | None) -> str:
+    """How many probes there are, and the filter of the one under the cursor."""
+    if session is None or not session.probes:
+        return "4 probes"
+    chosen = selected.filter if selected is not None else None
+    condition = f" · only {printable(chosen.text)}" if chosen is not None else ""
+    return f"4 probes · {len(session.probes)}{condition}"
 
 
 def events_title(flow: str, session: Session | None, width: int) -> str:
