@@ -20,7 +20,7 @@ async def test_a_snapshot_is_browsed_and_nothing_is_armed(tmp_path: Path) -> Non
     async with running(first=SnapshotTarget(path), size=SMALL) as driver:
         assert "snapshot kernel.kxs" in driver.text("#status")
         assert "6.12.0-test x86_64" in driver.text("#status")
-        assert "taken 20" in driver.text("#status")
+        await driver.until_shown("taken 20", "#status")  # once nothing is loading any more there is room for it
         assert "look at the kernel of this machine" in driver.text("#events")
         await driver.type("vfs_read", "vfs_read")
         await driver.until_shown("can be probed by ftrace", "#card")
