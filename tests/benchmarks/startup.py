@@ -6,34 +6,38 @@ be avoided: an interpreter that imports Textual, and the kernel writing its list
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import pty
 import select
+import shutil
 import statistics
 import struct
 import subprocess
 import sys
+import tempfile
 import termios
 import time
 from pathlib import Path
 
 RUNS = 7
 QUERY = "opnat2"
+FIRST_NAMES = (b"srso_", b"_text", b"startup_64", b"entry_SYSCALL")
 PATIENCE = 30.0
 
 
 class Program:
     """The program in a pseudo terminal, its output so far, and when each word first appeared."""
 
-    def __init__(self) -> None:
+    def __init__(self, *arguments: str) -> None:
         parent, child = pty.openpty()
         fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
         environment = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor"}
         self.started = time.perf_counter()
         self.process = subprocess.Popen(
-            [str(Path(sys.executable).with_name("kexplore"))], stdin=child, stderr=child, stdout=child, env=environment,
-            start_new_session=True,
+            [str(Path(sys.executable).with_name("kexplore")), *arguments], stdin=child, stderr=child, stdout=child,
+            env=environment, start_new_session=True,
         )  # fmt: skip
         os.close(child)
         self._terminal = parent
@@ -53,6 +57,11 @@ class Program:
                 raise TimeoutError(f"{words} never appeared")
         return time.perf_counter() - self.started
 
+    def settle(self) -> None:
+        """Wait until nothing more is drawn: the search index is the last thing that loads."""
+        while self.read(0.5):
+            pass
+
     def answer(self, key: str) -> float:
         """Seconds from a key until the last byte of what it changed."""
         del self.output[:]
@@ -70,13 +79,16 @@ class Program:
     def quit(self) -> None:
         """End it as a user would."""
         os.write(self._terminal, b"\x03")
+        with contextlib.suppress(OSError):  # EIO: the terminal's other end is closed
+            while self.read(PATIENCE):
+                pass
         self.process.wait(PATIENCE)
         os.close(self._terminal)
 
 
 def seconds(*command: str) -> float:
     start = time.perf_counter()
-    subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+    subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
     return time.perf_counter() - start
 
 
@@ -86,19 +98,27 @@ def row(what: str, values: list[float], unit: str = "ms", scale: float = 1000) -
 
 def main() -> None:
     """Measure and print."""
-    rows, prototypes, keys, weights = [], [], [], []
+    python, kexplore = sys.executable, str(Path(sys.executable).with_name("kexplore"))
+    rows, prototypes, keys, weights, of_snapshot = [], [], [], [], []
+    snapshot = Path(tempfile.mkdtemp(), "kernel.kxs")
+    seconds(kexplore, "snapshot", str(snapshot))
     for _ in range(RUNS):
         program = Program()
-        rows.append(program.until(b"srso_", b"_text", b"startup_64", b"entry_SYSCALL"))
+        rows.append(program.until(*FIRST_NAMES))
         prototypes.append(program.until(b"BTF"))
-        while program.read(0.5):  # the search index is the last thing that loads
-            pass
+        program.settle()
         keys += [program.answer(letter) for letter in QUERY]
         weights.append(program.memory())
         program.quit()
-    python, kexplore = sys.executable, str(Path(sys.executable).with_name("kexplore"))
+        program = Program("--kernel", str(snapshot))
+        of_snapshot.append(program.until(*FIRST_NAMES))
+        program.settle()
+        program.quit()
+    print(f"{'a snapshot':<52}{snapshot.stat().st_size / 1e6:8.1f} MB")
+    shutil.rmtree(snapshot.parent)
     print(f"{'':52}{'least':>8}{'median':>8}")
     row("rows on the screen after exec", rows)
+    row("rows of a snapshot on the screen after exec", of_snapshot)
     row("a prototype on the screen after exec", prototypes)
     row("a key's last byte on the screen", keys)
     row("kexplore --help", [seconds(kexplore, "--help") for _ in range(RUNS)])
