@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import re
 import signal
 import sys
 from collections.abc import Sequence
@@ -23,6 +24,17 @@ PROBE:  do_sys_openat2   do_sys_openat2%return   vfs_read+0x1f   0xffffffff812a5
 Results go to stdout, everything else to stderr. Exit codes: 0 ok, 1 failed, 2 usage, 3 not permitted,
 4 this kernel cannot, 130 interrupted; a traced COMMAND passes its own code through.
 """
+TERMS = """\
+QUERY: letters of a name, and terms, of which all must hold:
+  takes:"struct bio *"  takes:bio  a parameter of exactly this type; of a type of this name behind any pointers
+  returns:int  returns:errptr      so for what it returns; errptr: any pointer, it may hold an errno
+  args:3  args:>6  args:<=2        the number of parameters
+  is:probeable  is:refused         also: duplicate blacklisted notrace init stub unknown ftrace jump int3 variant
+  mod:ext4  mod:nf_*               in a module
+  -TERM                            the opposite
+"""
+_NEGATED_TERM = re.compile(r"-(?=[a-z]+:)")
+"""What argparse would take for an option."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -46,7 +58,10 @@ def parser() -> argparse.ArgumentParser:
     main.set_defaults(command="explorer.commands.explore")
     commands = main.add_subparsers(title="commands", metavar="COMMAND")
 
-    search = commands.add_parser("search", help="find functions by a few letters, typos allowed")
+    search = commands.add_parser(
+        "search", help="find functions by a few letters, typos allowed, and by what they are", epilog=TERMS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
     search.add_argument("query", metavar="QUERY", nargs="+")
     search.add_argument("--limit", type=_positive, default=20, metavar="N", help="at most N names (default 20)")
     search.set_defaults(command="explorer.commands.search")
@@ -134,7 +149,7 @@ def _run(words: list[str]) -> int:
     if "--" in words:
         split = words.index("--")
         words, traced = words[:split], words[split + 1 :]
-    options = parser().parse_args(words)
+    options = parser().parse_args(["!" + word[1:] if _NEGATED_TERM.match(word) else word for word in words])
     options.traced = traced
     if traced is not None and options.command != "explorer.commands.trace":
         parser().error("only trace and lab take a COMMAND after --")

@@ -194,6 +194,18 @@ class Btf:
         words = self._tail(record, 2 * record.length)
         return [(self._string(name), type_id) for name, type_id in zip(words[0::2], words[1::2], strict=True)]
 
+    def signature(self, prototype: int) -> Sequence[int]:
+        """The type ids of what a FUNC_PROTO returns and of its parameters, as ``parameters`` has them; for thousands.
+
+        Raises:
+            BtfError: No type has this id, or it is none.
+        """
+        owner, start = self._locate(prototype)
+        info = owner._words[start + 1]
+        if info >> 24 & 0x1F != Kind.FUNC_PROTO:
+            raise BtfError(f"type {prototype} is not a {Kind.FUNC_PROTO.name}")
+        return owner._words[start + 2 : start + 3 + 2 * (info & 0xFFFF) : 2]
+
     def array(self, record: BtfType) -> tuple[int, int]:
         """The element's type id and the number of elements of an ARRAY."""
         _expect(record, Kind.ARRAY)

@@ -141,6 +141,10 @@ class Catalog:
         if self._identity is None and isinstance(kernel, Btf):
             self._identity = trust.Identity(kernel, self._table.names, self._only_address)
 
+    def btf(self, module: str | None) -> Btf | KexploreError | None:
+        """The types of the kernel, or of one module, or the reason why they cannot be had; None before they came."""
+        return self._btf.get(module)
+
     def __len__(self) -> int:
         return len(self._table)
 
@@ -152,6 +156,10 @@ class Catalog:
     def symbol(self, index: int) -> Symbol:
         """The symbol of a row of the table."""
         return self._table.symbol(index)
+
+    def module(self, index: int) -> str | None:
+        """The module of a row of the table."""
+        return self._table.module(index)
 
     def find(self, name: str) -> list[Symbol]:
         """All symbols of exactly this name, in the kernel's order; ``module:name`` looks in one module only."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from symbols.abi.conventions import CONVENTIONS
 from symbols.abi.placement import place
 from symbols.abi.shape import Shape, ShapeKind
@@ -34,11 +36,9 @@ def from_btf(btf: Btf, architecture: str, name: str, *, instances: int = 1) -> P
     """
     if part_of(name) is Part.COLD:
         return without_btf(architecture, name, "a cold part is jumped to from inside its function, not called")
-    found = btf.functions(name)
+    found, base = _described(btf, name)
     trust, cause = Trust.EXACT, ""
-    if not found and "." in name:
-        base = name.partition(".")[0]
-        found = btf.functions(base)
+    if base != name:
         trust = Trust.VARIANT
         cause = f"a variant that the compiler made: this is the prototype of {base}, its arguments may have moved"
     if not found:
@@ -58,6 +58,18 @@ def from_btf(btf: Btf, architecture: str, name: str, *, instances: int = 1) -> P
         return _build(btf, architecture, name, text, type_id, trust, cause)
     except BtfError as error:
         return without_btf(architecture, name, f"its BTF is damaged: {error}")
+
+
+def function_meant(btf: Btf, name: str) -> int | None:
+    """The id of the FUNC whose prototype ``from_btf`` gives; None when it gives none.
+
+    Raises:
+        BtfError: A type of it is damaged.
+    """
+    found, _ = _described(btf, name)
+    if len(found) > 1 and len({_text(btf, type_id, name) for type_id in found}) > 1:
+        return None
+    return found[-1] if found and part_of(name) is not Part.COLD else None
 
 
 def _left_out(instances: int) -> str:
@@ -87,6 +99,13 @@ def without_btf(architecture: str, name: str, cause: str) -> Prototype:
     convention = CONVENTIONS.get(architecture)
     text = f"{name}({', '.join(convention.arguments) if convention else '?'})"
     return Prototype(name, text, Source.NONE, Trust.NONE, cause, UNKNOWN_TYPE, returned, ())
+
+
+def _described(btf: Btf, name: str) -> tuple[Sequence[int], str]:
+    """The functions that BTF has for a name, or else for the name before the dot; and that name."""
+    found = btf.functions(name)
+    base = name.partition(".")[0]
+    return (found, name) if found or base == name else (btf.functions(base), base)
 
 
 def _text(btf: Btf, function: int, name: str) -> str:

@@ -18,7 +18,8 @@ from explorer.screens.filter_editor import FilterScreen
 from explorer.screens.inspector import InspectorScreen
 from explorer.screens.types import PREFIX, TypesScreen
 from explorer.session import family
-from explorer.session.live_search import Found, LiveSearch
+from explorer.session.finding import Found, asks_for_armed
+from explorer.session.live_search import LiveSearch
 from explorer.session.probe import ProbeState
 from explorer.session.probe_spec import ProbeKind, ProbeSpec
 from explorer.session.session import Change, Session
@@ -33,6 +34,7 @@ from explorer.widgets.key_bar import KeyBar
 from explorer.widgets.kin_lines import next_of_kin
 from explorer.widgets.line_view import LineView
 from explorer.widgets.probe_list import ProbeList
+from explorer.widgets.query_note import QueryNote
 from explorer.widgets.search_box import SearchBox
 from explorer.widgets.status_bar import StatusBar
 from symbols.errors import KexploreError
@@ -88,6 +90,7 @@ class BrowseScreen(Screen[None]):
         with Horizontal(id="upper"):
             with Vertical(id="finder"):
                 yield SearchBox(id="search")
+                yield QueryNote(id="note")
                 yield FunctionList(id="functions")
             with Vertical(id="right"):
                 yield FunctionCard(id="card")
@@ -101,7 +104,7 @@ class BrowseScreen(Screen[None]):
         self.status, self.search_box = self.query_one(StatusBar), self.query_one(SearchBox)
         self.functions, self.card = self.query_one(FunctionList), self.query_one(FunctionCard)
         self.probes, self.events = self.query_one(ProbeList), self.query_one(EventPane)
-        self.finder = self.query_one("#finder")
+        self.finder, self.note = self.query_one("#finder"), self.query_one(QueryNote)
         self.card.border_title = "3 function"
         self.search_box.focus()
         self.set_interval(1.0, self._tick)
@@ -146,7 +149,7 @@ class BrowseScreen(Screen[None]):
         if session is None or not self.is_running:
             return
         self.status.show(session)
-        if changes & {Change.CATALOG, Change.SEARCH}:
+        if changes & {Change.CATALOG, Change.SEARCH, Change.TERMS}:
             self._ask()
         if changes & {Change.PROBES, Change.LOST}:
             self._draw_probes(session)
@@ -165,6 +168,8 @@ class BrowseScreen(Screen[None]):
         states: list[tuple[ProbeSpec, object]] = [(spec, probe.state) for spec, probe in session.probes.items()]
         if states != self._states:
             self._states = states
+            if self._listed is not None and asks_for_armed(self._listed.query):
+                self._ask()
             self.functions.refresh()
             self.card.renew()
 
@@ -216,13 +221,13 @@ class BrowseScreen(Screen[None]):
         session = self._session
         if session is None or session.catalog is None:
             return
-        query = self.search_box.value.strip()
-        if query:
+        query = self.search_box.value
+        if query.strip():
             self._search.ask(session, query)
         else:
             self._search.stop()
             rows = range(len(session.catalog.rows))
-            self._list(Found("", rows, len(rows), False, False, True))
+            self._list(Found("", "", rows, len(rows)))
 
     def _list(self, found: Found) -> None:
         session = self._session
@@ -230,10 +235,10 @@ class BrowseScreen(Screen[None]):
             return
         kept = self.functions.selected if self._listed and self._listed.query == found.query else None
         self._listed = found
-        empty = "" if found.rows else f"nothing like {found.query!r}" if found.complete else "names are loading…"
-        if session.catalog.inlined_only(found.query):
-            empty = "inlined only: i, here, tells where"
-        self.functions.show(session, found.rows, lambda name: found_letters(found.query, name), empty)
+        inlined = session.catalog.inlined_only(found.query.strip())
+        empty = "inlined only: i, here, tells where" if inlined else titles.no_functions(found)
+        self.note.show(found, self.search_box.size.width)
+        self.functions.show(session, found.rows, lambda name: highlight(found.words, name), empty)
         if kept is not None:
             self.functions.select(kept)
         self._draw_titles()
@@ -420,8 +425,3 @@ class BrowseScreen(Screen[None]):
         if text:
             self.app.copy_to_clipboard(text)
             self.notify(text, title="copied", markup=False, timeout=3)
-
-
-def found_letters(query: str, name: str) -> tuple[int, ...]:
-    """The letters of a name that a query found."""
-    return highlight(query, name) if query else ()

@@ -17,6 +17,8 @@ from explorer.widgets.cells import fit
 from explorer.widgets.key_bar import keys_of
 from explorer.widgets.line_view import LineView
 from explorer.widgets.palette import BRIGHT, ENTRY, FAINT, KEY, MATCH, MUTED, RETURN, TEXT, WARNING
+from explorer.widgets.query_help import QUERY_HELP
+from explorer.widgets.search_box import SearchBox
 
 _MARKS = (
     ("→ ← ↔", ENTRY, "a probe is armed at the entry, at the return, at both"),
@@ -35,7 +37,7 @@ _MARKS = (
     ("filtered", TEXT, "hits that the probe's filter rejected, the program's own calls, and what others did"),
     ("not shown", RETURN, "hits that were counted, but came faster than a person could read them"),
 )
-_KEYS_WIDTH = 14
+_KEYS_WIDTH = 15
 
 
 class HelpText(LineView):
@@ -80,6 +82,11 @@ class HelpText(LineView):
             for binding in bindings:
                 yield from _entry(keys_of(binding), KEY, binding.tooltip or binding.description, width)
             yield []
+            if title.startswith(SearchBox.HELP):
+                yield [Segment("what it takes", BRIGHT)]
+                for term, words in QUERY_HELP:
+                    yield from _entry(term, KEY, words, width)
+                yield []
         yield [Segment("marks", BRIGHT)]
         for mark, style, words in _MARKS:
             yield from _entry(mark, style, words, width)

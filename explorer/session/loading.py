@@ -17,6 +17,7 @@ from explorer.session.agent_client import AgentClient, Hello
 from symbols import btf, kallsyms, kernel_config, system_calls, tracing_lists
 from symbols.catalog import Catalog
 from symbols.errors import FactError, KexploreError
+from symbols.query import FunctionIndex
 from symbols.search import SearchIndex
 
 _T = TypeVar("_T")
@@ -33,6 +34,8 @@ class Stage(enum.Enum):
     PROTOTYPES = "prototypes"
     LISTS = "lists"
     SEARCH = "search"
+    TERMS = "terms"
+    """What terms of queries ask about every function: types and verdicts."""
 
 
 EVERYTHING = frozenset(Stage)
@@ -43,6 +46,7 @@ class Loading:
     """What has been loaded so far.
 
     Attributes:
+        functions: What terms of queries are answered from; it is there before it can answer all of them.
         done: The steps behind us, failed ones included.
         failures: Why a step, or a part of one, gave nothing: fact name and error.
         cpu_flags: The ``flags`` line of /proc/cpuinfo; empty where there is none.
@@ -50,6 +54,7 @@ class Loading:
 
     catalog: Catalog | None = None
     search: SearchIndex | None = None
+    functions: FunctionIndex | None = None
     done: set[Stage] = dataclasses.field(default_factory=set)
     failures: dict[str, KexploreError] = dataclasses.field(default_factory=dict)
     cpu_flags: frozenset[str] = frozenset()
@@ -111,8 +116,16 @@ async def load(
         yield Stage.LISTS
     if Stage.SEARCH in wanted:
         loading.search = await asyncio.to_thread(lambda: SearchIndex(catalog.names))
+        loading.functions = await asyncio.to_thread(FunctionIndex, catalog, loading.search.order)
         loading.done.add(Stage.SEARCH)
         yield Stage.SEARCH
+        if Stage.TERMS in wanted:
+            if Stage.PROTOTYPES in wanted:
+                await asyncio.to_thread(loading.functions.add_types)
+            if Stage.LISTS in wanted:
+                await asyncio.to_thread(loading.functions.add_verdicts)
+            loading.done.add(Stage.TERMS)
+            yield Stage.TERMS
 
 
 def _catalog(data: bytes, machine: str) -> Catalog:

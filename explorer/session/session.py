@@ -46,6 +46,7 @@ class Change(enum.Enum):
 
     CATALOG = "names can be listed: told first for those at hand, then for all"
     SEARCH = "the search index is complete"
+    TERMS = "all terms of queries can be answered"
     LISTS = "verdicts are known"
     PROTOTYPES = "prototypes are known"
     DEBUGINFO = "debug information told something, or its index came nearer"
@@ -143,6 +144,8 @@ class Session:
             elif stage is Stage.SEARCH:
                 self.search = self.loading.search
                 self._tell(Change.SEARCH)
+            elif stage is Stage.TERMS:
+                self._tell(Change.TERMS)
             elif stage is Stage.LISTS:
                 self._tell(Change.LISTS)
             elif stage is Stage.PROTOTYPES:

@@ -10,6 +10,7 @@ from textual.keys import key_to_character
 from textual.widgets import Input
 
 _PRINTED = {"slash": True, "question_mark": False}
+_PLACEHOLDER = "name, takes:bio, is:… (? helps)"
 _TO_THE_LIST = "screen.focus_pane('functions')"
 
 
@@ -34,7 +35,7 @@ class SearchBox(Input):
     ]  # fmt: skip
 
     def __init__(self, *, id: str) -> None:
-        super().__init__(id=id, placeholder="type a few letters of a function", compact=True, select_on_focus=False)
+        super().__init__(id=id, placeholder=_PLACEHOLDER, compact=True, select_on_focus=False)
         self.cursor_blink = False  # over a thin line, a program that nobody touches should send nothing
 
     def check_consume_key(self, key: str, character: str | None) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.cells import cell_len
 
-from explorer.session.live_search import Found
+from explorer.session.finding import Found
 from explorer.session.probe import Probe
 from explorer.session.session import Session
 from explorer.session.values import printable
@@ -20,6 +20,15 @@ def functions_title(found: Found | None) -> str:
     shown = f"{count(len(found.rows))} of " if len(found.rows) < found.total else ""
     number = count(found.total) + ("+" if found.at_least else "")
     return f"1 search  2 functions · {shown}{number}{' ≈' if found.approximate else ''}"
+
+
+def no_functions(found: Found) -> str:
+    """Why no functions are listed; "" where some are."""
+    if found.rows:
+        return ""
+    if not found.complete:
+        return "" if found.notes else "names are loading…"
+    return f"nothing like {found.words!r}" if found.query.strip() == found.words else "no function meets all of this"
 
 
 def probes_title(session: Session | None, selected: Probe | None) -> str:

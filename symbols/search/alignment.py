@@ -12,8 +12,8 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from itertools import accumulate
 
+from symbols.bit_sets import members
 from symbols.search import costs
-from symbols.search.bit_sets import members
 
 
 class Lanes:

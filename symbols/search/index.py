@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from itertools import islice
 
+from symbols import bit_sets
 from symbols.search.alignment import Alignment, Lanes, align
 from symbols.search.letter_pairs import LetterPairs
 from symbols.search.neighbours import Neighbours
@@ -47,6 +49,9 @@ class SearchIndex:
     A search takes two steps: ``LetterPairs`` and ``Neighbours`` pick the names worth a closer look, ``align`` prices
     these.
     Nothing is kept between searches, so that a result depends on the query alone.
+
+    Attributes:
+        order: The rows of the names, those that people mean first. A place is a position in this list.
     """
 
     def __init__(self, names: Sequence[str]) -> None:
@@ -56,30 +61,40 @@ class SearchIndex:
             names: Upper and lower case are taken alike. Rows are positions in this list.
         """
         lower = [name if name.islower() else name.lower() for name in names]
-        self._order, runs = by_preference(lower)
-        self._names = [lower[row] for row in self._order]
+        self.order, runs = by_preference(lower)
+        self._names = [lower[row] for row in self.order]
         self._neighbours = Neighbours(self._names, runs)
         self._pairs = LetterPairs(self._names)
 
-    def search(self, query: str, limit: int = 200, cancelled: Callable[[], bool] = lambda: False) -> SearchResult:
+    def search(
+        self,
+        query: str,
+        limit: int = 200,
+        cancelled: Callable[[], bool] = lambda: False,
+        among: int | None = None,
+    ) -> SearchResult:
         """Find the names that a query means.
 
         Args:
-            query: Any number of words in any order, all of which must match; without any, all names match as they come.
+            query: Any number of words in any order, all of which must match; without any, all names match as they come,
+                or, of a part of them, those that people mean first.
             limit: How many rows to return at most.
             cancelled: Asked every few hundred microseconds; once it says yes the search ends and finds nothing.
+            among: The places of the names to look at, as a set of bits (see ``bit_sets``); None: all of them.
         """
         words = query.lower().split()
+        if not words and among is not None:
+            rows_of_part = [self.order[place] for place in islice(bit_sets.members(among), limit)]
+            return SearchResult(rows_of_part, (0,) * len(rows_of_part), among.bit_count())
         if not words:
-            rows = range(min(limit, len(self._order)))
-            return SearchResult(rows, (0,) * len(rows), len(self._order))
+            rows = range(min(limit, len(self.order)))
+            return SearchResult(rows, (0,) * len(rows), len(self.order))
         letters = sum(map(len, words))
         budget = min(_MOST_ALIGNED, max(_LEAST_ALIGNED, _LETTERS_ALIGNED // letters))
-        places, exhaustive = self._pairs.candidates(words, budget)
+        places, exhaustive = self._pairs.candidates(words, budget, among)
         if len(words) == 1:
-            picked = set(places)
-            also = {*self._neighbours.same(words[0]), *self._neighbours.near(words[0])}
-            places += sorted(also - picked)
+            also = {*self._neighbours.same(words[0]), *self._neighbours.near(words[0])}.difference(places)
+            places += sorted(place for place in also if among is None or among >> place & 1)
         if cancelled() or not places:
             return _NOTHING
         lanes = Lanes([self._names[place] for place in places])
@@ -94,7 +109,7 @@ class SearchIndex:
         )
         best = ranked[:limit]
         return SearchResult(
-            rows=[self._order[place] for _, _, place in best],
+            rows=[self.order[place] for _, _, place in best],
             costs=[cost for cost, _, _ in best],
             total=len(ranked),
             exhaustive=exhaustive,

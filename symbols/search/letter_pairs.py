@@ -12,7 +12,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from symbols.search import bit_sets, costs
+from symbols import bit_sets
+from symbols.search import costs
 
 _MOST_FAILURES = 7
 """Two typos fail six requirements at most, and one is left for a jump or another first letter."""
@@ -49,18 +50,19 @@ class LetterPairs:
             self._letters[pair[1]] |= having
         self._initials = {letter: bit_sets.from_members([places], size) for letter, places in with_initial.items()}
 
-    def candidates(self, words: Sequence[str], limit: int) -> tuple[list[int], bool]:
+    def candidates(self, words: Sequence[str], limit: int, among: int | None = None) -> tuple[list[int], bool]:
         """The names that fail the fewest requirements, and then those that hold all letters at least.
 
         Args:
             words: The words of the query, lower-case, none empty.
             limit: How many names to return at most.
+            among: The places of the names to look at, as a set; None: all of them.
 
         Returns:
             The places of the names, and whether none had to be left out for the limit's sake.
         """
-        failing_at_most = [self._everything] * (_MOST_FAILURES + 1)
-        all_letters = self._everything
+        all_letters = self._everything if among is None else among
+        failing_at_most = [all_letters] * (_MOST_FAILURES + 1)
         for word in words:
             letters = [self._letters.get(letter, 0) for letter in set(word) - set(costs.SEPARATORS)]
             for having in letters:

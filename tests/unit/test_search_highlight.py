@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from symbols.search import highlight
+from symbols.search import SearchIndex, highlight
+from tests.search_queries import Kind, queries, written_by_people
+
+NAMES = (Path(__file__).parents[1] / "data" / "function_names.txt").read_text().split()
 
 
 def marked(query: str, name: str) -> str:
@@ -49,3 +54,14 @@ def test_short_words_are_found_letter_for_letter(word: str, name: str) -> None:
         assert [name[at].replace(".", "_") for at in positions] == list(word.replace(".", "_"))
     else:
         assert positions == ()
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_every_name_found_has_marked_letters(kind: Kind) -> None:
+    index = SearchIndex(NAMES)
+    for query in queries(written_by_people(NAMES), 25, seed=3)[kind]:
+        for row in index.search(query.text, 10).rows:
+            positions = highlight(query.text, NAMES[row])
+            assert positions, (query.text, NAMES[row])
+            assert list(positions) == sorted(set(positions))
+            assert positions[-1] < len(NAMES[row])

@@ -6,7 +6,7 @@ Intersecting two sets of 64,000 names takes a microsecond this way, without any 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 _NONZERO = re.compile(rb"[^\0]")
 _BITS_OF_BYTE = tuple(tuple(bit for bit in range(8) if byte >> bit & 1) for byte in range(256))
@@ -22,7 +22,7 @@ def members(bits: int) -> Iterator[int]:
             yield index * 8 + bit
 
 
-def from_members(lists: Iterable[list[int]], size: int) -> int:
+def from_members(lists: Iterable[Sequence[int]], size: int) -> int:
     """The set of all numbers in some lists, each number below ``size``."""
     lists = list(lists)
     if sum(map(len, lists)) < _SPARSE:
@@ -37,3 +37,11 @@ def from_members(lists: Iterable[list[int]], size: int) -> int:
         for number in numbers:
             digits[~number] = 0x31
     return int(digits, 2)
+
+
+def where(column: bytes | bytearray, wanted: Iterable[int]) -> int:
+    """The positions of a column that hold one of the wanted bytes."""
+    digits = bytearray(b"0") * 256
+    for byte in wanted:
+        digits[byte] = 0x31
+    return int(column[::-1].translate(digits) or b"0", 2)
