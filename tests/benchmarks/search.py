@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import platform
 import random
 import resource
 import shutil
@@ -18,10 +19,18 @@ import tracemalloc
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import symbols.kallsyms
+from symbols.btf import Btf
+from symbols.catalog import Catalog
+from symbols.query import FunctionIndex, parse
 from symbols.search import SearchIndex
 from tests.search_queries import ABBREVIATIONS, Kind, Query, queries, queries_by_name, written_by_people
 
 FIRST_TEN = 10
+TERMS = (
+    'takes:"struct bio *"', "takes:bio", "returns:int", "args:>6", "returns:errptr", "-returns:void", "is:refused",
+    "takes:int args:<3 returns:errptr", "vfs takes:file -returns:int", "-takes:file read", "is:variant", "mod:*",
+)  # fmt: skip
 TEXT_TYPES = frozenset("tTwW")
 
 
@@ -93,6 +102,41 @@ def print_recall(names: Sequence[str], index: SearchIndex, arguments: argparse.N
         print(f"  {kind.title:30}{first:>7.1f} /{among_ten:>5.1f}{ours[0]:>7.1f} /{ours[1]:>5.1f}", flush=True)
 
 
+def print_terms(kallsyms: Path, btf: Path, limit: float) -> None:
+    """Queries with terms, over the prototypes of this kernel and its modules."""
+    catalog = Catalog(symbols.kallsyms.parse(kallsyms.read_bytes()), platform.machine())
+    base = Btf((btf / "vmlinux").read_bytes())
+    for module in btf.iterdir():
+        catalog.add_btf(base if module.name == "vmlinux" else Btf(module.read_bytes(), base),
+                        None if module.name == "vmlinux" else module.name)  # fmt: skip
+    index = SearchIndex(catalog.names)
+    gc.collect()
+    tracemalloc.start()
+    functions = FunctionIndex(catalog, index.order)
+    functions.add_types()
+    functions.add_verdicts()
+    memory, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    begin = time.thread_time()
+    functions.add_types()
+    types = time.thread_time() - begin
+    functions.add_verdicts()
+    verdicts = time.thread_time() - begin - types
+    print(f"terms: {len(catalog.names):,} functions, processor time {1000 * types:.0f} ms for types,", end=" ")
+    print(f"{1000 * verdicts:.0f} ms for verdicts; {memory / 1e6:.1f} MB, {peak / 1e6:.1f} MB while it is built")
+    slowest = []
+    for text in TERMS:
+        elapsed = []
+        for _ in range(20):
+            begin = time.perf_counter()
+            query = parse(text)
+            result = index.search(query.words, 500, among=functions.select(query.terms).places)
+            elapsed.append(1000 * (time.perf_counter() - begin))
+        slowest.append(max(elapsed))
+        print(f"  {text:44}{result.total:>8,} found   {figures(elapsed)}")
+    print(f"  the slowest answer of all: {max(slowest):.1f} ms (wanted: under {limit:.0f})", flush=True)
+
+
 def print_latency(title: str, names: Sequence[str], index: SearchIndex, arguments: argparse.Namespace) -> None:
     """Type queries of all kinds letter by letter."""
     asked = queries(written_by_people(names), arguments.typed, arguments.seed + 1)
@@ -138,6 +182,7 @@ def main() -> None:
     """Measure, and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kallsyms", type=Path, default=Path("/proc/kallsyms"))
+    parser.add_argument("--btf", type=Path, default=Path("/sys/kernel/btf"), help="the types of the same kernel")
     parser.add_argument("--queries", type=int, default=400, metavar="N", help="per kind, for recall")
     parser.add_argument("--no-fzf", action="store_true", help="do not ask fzf the same; it takes most of the time")
     parser.add_argument("--typed", type=int, default=25, metavar="N", help="per kind, typed letter by letter")
@@ -146,6 +191,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
 
+    if arguments.btf.exists():
+        print_terms(arguments.kallsyms, arguments.btf, limit=50)
     lines, names = text_symbols(arguments.kallsyms)
     wanted = arguments.lines * len(names) // lines
     padded = [*names, *imaginary(names, wanted - len(names), arguments.seed)]

@@ -10,6 +10,8 @@ from typing import Any
 from explorer.session.finding import Found
 from explorer.session.live_search import LiveSearch
 from explorer.session.session import Session
+from symbols import kallsyms
+from symbols.catalog import Catalog
 from symbols.query import FunctionIndex
 from symbols.search import SearchResult
 from tests.scripted_agent import ScriptedAgent, ScriptedTarget
@@ -35,6 +37,7 @@ class EndlessIndex:
 async def searching(asked: Callable[[LiveSearch, Any, EndlessIndex], Any]) -> tuple[list[str], list[Found]]:
     session: Any = Session(ScriptedTarget(ScriptedAgent()))
     index = EndlessIndex()
+    session.catalog = Catalog(kallsyms.parse(b"ffffffff81000000 T one\n"), "x86_64")
     session.search = index
     session.loading.functions = FunctionIndex.__new__(FunctionIndex)  # never asked: these queries have no terms
     found: list[Found] = []
@@ -48,7 +51,7 @@ async def searching(asked: Callable[[LiveSearch, Any, EndlessIndex], Any]) -> tu
 async def test_a_new_query_ends_the_search_for_the_old_one_and_skips_those_between() -> None:
     async def typed(search: LiveSearch, session: Any, index: EndlessIndex) -> None:
         search.ask(session, "slow")
-        await asyncio.to_thread(index.begun.wait)
+        assert await asyncio.to_thread(index.begun.wait, 10)
         search.ask(session, "between")
         search.ask(session, "newest")
 
@@ -60,7 +63,7 @@ async def test_a_new_query_ends_the_search_for_the_old_one_and_skips_those_betwe
 async def test_stopping_ends_the_search_and_tells_nothing() -> None:
     async def stopped(search: LiveSearch, session: Any, index: EndlessIndex) -> None:
         search.ask(session, "slow")
-        await asyncio.to_thread(index.begun.wait)
+        assert await asyncio.to_thread(index.begun.wait, 10)
         search.stop()
 
     searched, found = await searching(stopped)
