@@ -31,6 +31,7 @@ class Role(enum.Enum):
     MAYBE_PATCHED = "may be patched"
     """A nop of the sort that the kernel patches, where its tables could not be read."""
     PADDING = "padding"
+    """All that fills the room behind a function, as one site."""
     HIDDEN = "hidden"
     """A gap: a probe hides what is there, or the disassembler does not know it."""
 
@@ -66,16 +67,16 @@ def judge(instructions: list[Instruction], ftrace_site: int | None, patched: Pat
         ftrace_site: The address of ftrace's call site in it; None without one.
         patched: What the kernel patches in its code.
     """
-    first_filler = filler(instructions)
+    end = filler(instructions)
     sites = []
-    for index, instruction in enumerate(instructions):
-        if index >= first_filler:
-            sites.append(Site(instruction, Role.PADDING, "padding between functions, never executed"))
-            continue
+    for index, instruction in enumerate(instructions[:end]):
         role = _role(instruction, ftrace_site, patched)
         if index == 0 and role is Role.CODE:
             role = Role.ENTRY
         sites.append(Site(instruction, role, _cause(instruction, role)))
+    if padding := instructions[end:]:
+        whole = Instruction(padding[0].address, b"".join(instruction.code for instruction in padding))
+        sites.append(Site(whole, Role.PADDING, "padding between functions, never executed"))
     return sites
 
 

@@ -9,12 +9,13 @@ from typing import Any
 
 from explorer.commands.connection import narrate, session
 from explorer.errors import ExitCode
-from explorer.session.kernel_code import Listing, instruction_words, place_words
+from explorer.session.code_words import instruction_words, place_words, remark
+from explorer.session.kernel_code import Listing
 from explorer.session.loading import Stage
 from explorer.session.probe_spec import ProbeSpec
 from symbols.catalog import Catalog
 from symbols.errors import KexploreError
-from symbols.probe_sites import Role, Site
+from symbols.probe_sites import Site
 
 _STAGES = frozenset({Stage.NAMES, Stage.LISTS})
 _BYTES = 10
@@ -60,27 +61,9 @@ def to_text(catalog: Catalog, listing: Listing, site: Site) -> str:
     code = site.instruction.code
     shown = code.hex() if len(code) <= _BYTES else code[:_BYTES].hex() + "…"
     words = instruction_words(catalog, listing, site.instruction)
-    note = remark(catalog, listing, site)
+    notes = [remark(catalog, listing, site)]
+    if site.instruction.address in listing.kprobes:
+        notes.insert(0, "a probe is armed here")
+    note = "; ".join(filter(None, notes))
     offset = f"+{listing.offset(site):#x}"
     return f"{site.instruction.address:#x}  {offset:<8}{shown:<22}{words:<44}{note}".rstrip()
-
-
-def remark(catalog: Catalog, listing: Listing, site: Site) -> str:
-    """What is to be said of an instruction besides what it does; "" for most."""
-    words = []
-    if site.instruction.address in listing.kprobes:
-        words.append("a probe is armed here")
-    if site.role in _ROLES:
-        words.append(_ROLES[site.role])
-    elif site.cause:
-        words.append(f"✗ {site.cause}")
-    if site.instruction.reference is not None:
-        words.append(place_words(catalog, listing, site.instruction.reference))
-    return "; ".join(words)
-
-
-_ROLES = {
-    Role.ENTRY: "the entry",
-    Role.FTRACE: "ftrace's call site: the entry probe is armed here",
-    Role.MAYBE_PATCHED: "may be a jump label or static call: then the kernel refuses a probe",
-}

@@ -14,6 +14,7 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Input, Static
 
+from explorer.screens.disassembly import DisassemblyScreen
 from explorer.screens.filter_editor import FilterScreen
 from explorer.screens.inspector import InspectorScreen
 from explorer.screens.types import PREFIX, TypesScreen
@@ -202,6 +203,12 @@ class BrowseScreen(Screen[None]):
             self._browse_types(query)
         else:
             self._ask()
+
+    def action_code(self) -> None:
+        """The instructions of the function that is looked at, to pick places for probes from."""
+        symbol = self.card.symbol if self.focused is self.card else self.functions.selected
+        if symbol is not None and self._session is not None:
+            self.app.push_screen(DisassemblyScreen(self._session, symbol))
 
     def action_types(self) -> None:
         """Browse the types of the prototype that is looked at."""

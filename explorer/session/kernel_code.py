@@ -9,10 +9,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Awaitable, Callable, Iterable
 
-from explorer.session.probe_spec import ProbeKind, ProbeSpec
+from explorer.session.probe_spec import ProbeSpec
 from symbols import probe_sites
 from symbols.catalog import Catalog
-from symbols.disassembly import Instruction, disassemble
+from symbols.disassembly import disassemble
 from symbols.errors import KexploreError
 from symbols.kprobes_list import Kprobe, parse_kprobes
 from symbols.probe_sites import Patched, Role, Site
@@ -183,43 +183,6 @@ class KernelCode:
                     self._table_notes.append(f"{name.replace('_', ' ')} are not marked: {error.message}")
             self._patched = Patched(found.get("jump_labels"), found.get("static_calls"))
         return self._patched
-
-
-def spec_at(catalog: Catalog, listing: Listing, site: Site, entry: ProbeSpec) -> ProbeSpec:
-    """The probe on an instruction.
-
-    Args:
-        catalog: Of the listing's kernel.
-        listing: Where the instruction stands.
-        site: The instruction.
-        entry: The probe at the function's entry.
-    """
-    if site.role in (Role.ENTRY, Role.FTRACE) or not listing.offset(site):
-        return dataclasses.replace(entry, kind=ProbeKind.ENTRY)
-    if catalog.count(listing.symbol) > 1:
-        return ProbeSpec("", address=site.instruction.address)
-    return ProbeSpec(listing.symbol.name, listing.symbol.module or "", listing.offset(site))
-
-
-def place_words(catalog: Catalog, listing: Listing, address: int) -> str:
-    """What an address is called: an offset in the same function, or another symbol."""
-    start = listing.symbol.address
-    assert start is not None
-    if listing.sites and start <= address < listing.sites[-1].instruction.end:
-        return f"+{address - start:#x}"
-    found = catalog.at(address)
-    if found is None:
-        return f"{address:#x}"
-    return found[0].name + (f"+{found[1]:#x}" if found[1] else "")
-
-
-def instruction_words(catalog: Catalog, listing: Listing, instruction: Instruction) -> str:
-    """An instruction with names in place of the addresses that it leads to."""
-    operands = instruction.operands
-    if instruction.target is not None:
-        before, _, _ = operands.rpartition(f"{instruction.target:#x}")
-        operands = before.removesuffix("#") + place_words(catalog, listing, instruction.target)
-    return f"{instruction.mnemonic} {operands}".rstrip()
 
 
 def _hint(symbol: Symbol) -> str:

@@ -45,6 +45,8 @@ class FunctionCard(LineView):
         ),
         Binding("i", "screen.inlined", "Inlined", show=False, id="card.inlined",
                 tooltip="The places where this function was inlined, to arm probes there"),
+        Binding("a", "screen.code", "Code", id="card.code",
+                tooltip="Open its instructions, to put probes inside it"),
         Binding("y", "screen.copy", "Copy", id="card.copy", tooltip="Copy the prototype"),
     ]  # fmt: skip
 

@@ -63,6 +63,8 @@ class FunctionList(LineView):
         ),
         Binding("i", "screen.inlined", "Inlined", show=False, id="functions.inlined",
                 tooltip="The places where the function was inlined, to arm probes there"),
+        Binding("a", "screen.code", "Code", show=False, id="functions.code",
+                tooltip="Open its instructions, to put probes inside it"),
         Binding("y", "screen.copy", "Copy", show=False, id="functions.copy", tooltip="Copy the prototype"),
     ]  # fmt: skip
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from explorer.session.kernel_code import instruction_words, spec_at
+from explorer.session.code_words import instruction_words, spec_at
 from explorer.session.probe_spec import ProbeKind, ProbeSpec
 from explorer.session.session import Session
 from symbols.errors import Category, KexploreError
@@ -49,6 +49,7 @@ async def test_a_listing_names_what_the_code_leads_to() -> None:
     [
         ("vfs_read+0x5", r"inside an instruction: .* at vfs_read\+0x4 and vfs_read\+0x9"),
         ("vfs_read+0x1e", "padding between functions"),
+        ("vfs_read+0x40", "padding between functions"),
         ("vfs_read+0x1c", "BUG"),
         ("vfs_read+0x1f0", r"past the end of vfs_read: vfs_write\+0xf0 is there"),
         (f"{at(READ, 5):#x}", r"inside an instruction: .* at vfs_read\+0x4"),

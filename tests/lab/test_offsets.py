@@ -1,0 +1,153 @@
+"""Places inside functions on a real kernel: the same boundaries as the kernel's, real hits, nothing left behind."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from explorer.session.loading import Stage
+from explorer.session.session import Session
+from explorer.session.target import LocalTarget
+from symbols.probe_sites import Role
+from tests.lab.tracing_state import TRACEFS, tracing_state, wait_for_state
+
+KEXPLORE = [sys.executable, "-m", "explorer.cli"]
+SEED = 20_261_122
+FUNCTIONS, BOUNDARIES, INSIDE = 40, 200, 80
+_REFUSES = frozenset({errno.EINVAL, errno.EOPNOTSUPP, errno.EBUSY})
+SCRATCH = "kxtest_offsets"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_behind() -> Iterator[None]:
+    before = tracing_state()
+    yield
+    wait_for_state(before)
+
+
+def kernel_says(place: str) -> int:
+    """The error of the kernel on a definition; 0 when it takes it. Nothing is armed, the definition is taken back."""
+    try:
+        write(f"p:{SCRATCH}/e {place}")
+    except OSError as error:
+        return error.errno or -1
+    write(f"-:{SCRATCH}/e")
+    return 0
+
+
+async def test_boundaries_and_refusals_are_those_of_the_kernel() -> None:
+    """A seeded sample: what is listed as a place is one, what is refused would be, and what lies between is none."""
+    session = Session(LocalTarget())
+    await session.open()
+    try:
+        await session.load(frozenset({Stage.NAMES, Stage.LISTS}))
+        catalog = session.catalog
+        assert catalog is not None
+        chance = random.Random(SEED)
+        places: list[tuple[str, bool, Role, str]] = []
+        inside: list[str] = []
+        functions = 0
+        while functions < FUNCTIONS:
+            symbol = catalog.symbol(chance.choice(catalog.rows))
+            if not catalog.verdict(symbol).can_arm or catalog.count(symbol) > 1 or not 32 <= (symbol.size or 0) < 8192:
+                continue
+            functions += 1
+            listing = await session.code.listing(catalog, symbol)
+            assert b"".join(site.instruction.code for site in listing.sites) == await session.fact(
+                f"text:{symbol.address:#x}:{symbol.size}"
+            )
+            for site in listing.sites:
+                if site.role in (Role.PADDING, Role.HIDDEN):
+                    continue
+                offset = listing.offset(site)
+                places.append((f"{symbol.name}+{offset}", not site.cause, site.role, site.instruction.mnemonic))
+                inside += [f"{symbol.name}+{offset + n}" for n in range(1, len(site.instruction.code))]
+    finally:
+        await session.close()
+    special = [place for place in places if not place[1]]
+    chosen = chance.sample(places, BOUNDARIES) + chance.sample(special, min(20, len(special)))
+    wrong = []
+    for place, expected, role, mnemonic in chosen:
+        said = kernel_says(place)
+        if (said == 0) != expected or said not in {0, *_REFUSES}:
+            wrong.append((place, role.value, mnemonic, errno.errorcode.get(said, said)))
+    taken = [place for place in chance.sample(inside, INSIDE) if kernel_says(place) != errno.EILSEQ]
+    print(f"{len(chosen)} places of {functions} functions, {len(special)} special of {len(places)}: {wrong}")
+    assert wrong == []
+    assert taken == []
+
+
+def kexplore(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*KEXPLORE, *arguments], capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=180, check=False
+    )
+
+
+def test_a_place_inside_a_function_is_hit_with_the_registers_of_that_place() -> None:
+    listed = kexplore("disassemble", "vfs_read", "--json")
+    assert listed.returncode == 0, listed.stderr
+    lines: list[dict[str, Any]] = [json.loads(line) for line in listed.stdout.splitlines()]
+    assert (lines[0]["role"], lines[1]["role"]) == ("entry", "ftrace")
+    place = next(line for line in lines if line["role"] == "code" and line["can_probe"])
+    assert all(line["mnemonic"] for line in lines[:10])
+    name = f"vfs_read+{place['offset']:#x}"
+    address = f"{place['address']:#x}"
+    traced = kexplore("trace", "--json", name, address, "--", "cat", "/etc/hostname")
+    assert traced.returncode == 0, traced.stderr
+    *events, last = [json.loads(line) for line in traced.stdout.splitlines()]
+    by_probe = {probe: [event for event in events if event["probe"] == probe] for probe in (name, address)}
+    assert by_probe[name]
+    assert len(by_probe[name]) == len(by_probe[address]) == last["summary"][name]["hits"]
+    for event in events:
+        values = {register: value["raw"] for register, value in event["values"].items()}
+        assert list(values) == ["ax", "di", "si", "dx", "cx", "r8", "r9"], "registers, not arguments"
+        # Before anything is done to them, right behind ftrace's call site, they still hold what the caller passed.
+        assert values["di"] >= 0xFFFF_8000_0000_0000, "a struct file"
+        assert 0 < values["si"] < 0x8000_0000_0000, "a user's buffer"
+
+
+def write(definition: str) -> None:
+    """Write one line to the kernel's definitions."""
+    descriptor = os.open(TRACEFS / "kprobe_events", os.O_WRONLY | os.O_APPEND)
+    try:
+        os.write(descriptor, f"{definition}\n".encode())
+    finally:
+        os.close(descriptor)
+
+
+def test_what_somebody_elses_probe_hides_is_told_and_not_guessed() -> None:
+    listed = [json.loads(line) for line in kexplore("disassemble", "vfs_read", "--json").stdout.splitlines()]
+    place = next(line for line in listed if line["role"] == "code" and line["can_probe"] and len(line["bytes"]) > 6)
+    write(f"p:{SCRATCH}/e vfs_read+{place['offset']}")
+    enable = TRACEFS / f"events/{SCRATCH}/e/enable"
+    try:
+        enable.write_text("1")
+        seen = [json.loads(line) for line in kexplore("disassemble", "vfs_read", "--json").stdout.splitlines()]
+    finally:
+        enable.write_text("0")
+        write(f"-:{SCRATCH}/e")
+    armed = next(line for line in seen if line["offset"] == place["offset"])
+    assert (armed["armed"], armed["mnemonic"]) == (True, None)
+    assert {line["offset"] for line in seen} <= {line["offset"] for line in listed}, "no place is made up"
+    assert len(seen) > len(listed) - 8, "and nearly all of the others are found again"
+
+
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        ("vfs_read+0x5", "lies inside an instruction: the nearest that begin are at vfs_read+0x4 and vfs_read+0x9"),
+        ("vfs_read+0x8000", "past the end of vfs_read"),
+    ],
+)
+def test_a_wrong_place_is_refused_with_what_would_do(place: str, words: str) -> None:
+    result = kexplore("trace", place, "--duration", "5")
+    assert result.returncode == 1
+    assert words in result.stderr
