@@ -70,12 +70,12 @@ def read_table(root: str, text: KernelText, name: str) -> bytes:
     Raises:
         RequestError: This kernel has none, or it is not to be read.
     """
-    first, last = (text.instances(mark) for mark in TABLES[name])
-    if not first or not last or not 0 <= last[0].start - first[0].start <= _LARGEST_TABLE:
+    first, last = (text.mark(mark) for mark in TABLES[name])
+    if first is None or last is None or not 0 <= last - first <= _LARGEST_TABLE:
         raise RequestError(Code.NO_SUCH_FACT, f"this kernel does not tell where its {name} are")
     try:
         with _opened(root) as descriptor:
-            return _read(descriptor, first[0].start, last[0].start - first[0].start)
+            return _read(descriptor, first, last - first)
     except OSError as error:
         raise RequestError(Code.FAILED, f"cannot read the kernel's {name}: {error.strerror}") from None
 

@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Iterator, List, NamedTuple, Optional
+from typing import Dict, Iterator, List, NamedTuple, Optional
 
 _BLACKLIST = "sys/kernel/debug/kprobes/blacklist"
 _RANGE = re.compile(r"^0x([0-9a-f]+)-0x([0-9a-f]+)\s+(\S+)", re.MULTILINE)
 _LINE = re.compile(rb"^([0-9a-f]+) (\S) (\S+)(?:\t\[(\w+)\])?$", re.MULTILINE)
 _MODULE_LINE = re.compile(rb"^([0-9a-f]+) (\S) \S+\t\[", re.MULTILINE)
 _CODE = "tTwW"
+MARKS = (
+    "_text", "_stext", "_etext",
+    "__start___jump_table", "__stop___jump_table", "__start_static_call_sites", "__stop_static_call_sites",
+)  # fmt: skip
 
 
 class Symbol(NamedTuple):
@@ -48,7 +52,7 @@ class KernelText:
 
     def __init__(self, root: str) -> None:
         self._root = root
-        self._core: Optional[Core] = None
+        self._marks: Dict[str, int] = {}
 
     def instances(self, name: str, module: str = "") -> List[Symbol]:
         """Every symbol of this name, in this module if one is given; empty where addresses are hidden."""
@@ -75,12 +79,16 @@ class KernelText:
 
     def core(self) -> Optional[Core]:
         """Where the kernel's own code lies; None when addresses are hidden."""
-        if self._core is None:  # it never moves while the kernel runs
+        base, start, end = (self.mark(name) for name in ("_text", "_stext", "_etext"))
+        return None if base is None or start is None or end is None else Core(base, start, end)
+
+    def mark(self, name: str) -> Optional[int]:
+        """Where one of the linker's ``MARKS`` stands; None when it has no symbol, or when addresses are hidden."""
+        if not self._marks:  # none of them moves while the kernel runs
             data = self._kallsyms()
-            marks = [_instances(data, name) for name in ("_text", "_stext", "_etext")]
-            if all(marks):
-                self._core = Core(*(found[0].start for found in marks))
-        return self._core
+            found = {mark: _instances(data, mark) for mark in MARKS}
+            self._marks = {mark: symbols[0].start for mark, symbols in found.items() if symbols}
+        return self._marks.get(name)
 
     def is_discarded(self, address: int) -> bool:
         """Whether it lies in code that the kernel gave up after booting."""

@@ -39,3 +39,7 @@ def test_help_loads_nothing_heavy(option: str) -> None:
     code = f"import explorer.cli\ntry: explorer.cli.main(['{option}'])\nexcept SystemExit: pass\nimport os"
     names = loaded(code)
     assert not names & (HEAVY | {"asyncio", "symbols.catalog"})
+
+
+def test_the_screen_starts_without_what_few_sessions_need() -> None:
+    assert not loaded("import explorer.app") & {"capstone", "elftools", "bcc"}
