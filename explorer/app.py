@@ -18,6 +18,8 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from explorer.screens.browse import BrowseScreen
+from explorer.screens.command import CommandScreen
+from explorer.screens.command_runs import CommandRuns
 from explorer.screens.confirm import ConfirmScreen
 from explorer.screens.help import HelpScreen
 from explorer.screens.targets import TargetsScreen
@@ -53,6 +55,8 @@ class KexploreApp(App[None]):
         Binding("question_mark,f1", "help", "Help", key_display="?", id="app.help", tooltip="All keys"),
         Binding("colon,ctrl+p", "command_palette", "Commands", show=False, key_display=": Ctrl+P", id="app.commands",
                 tooltip="Everything that can be done, by name"),
+        Binding("exclamation_mark", "command", "Run", key_display="!", id="app.command",
+                tooltip="Run a command: only what it and its children do is recorded, from the first instruction"),
         Binding("q", "quit", "Quit", id="app.quit", tooltip="Disarm everything and leave (not in the search box)"),
         Binding("ctrl+c,ctrl+q", "quit", "Quit", show=False, key_display="Ctrl+C", priority=True, id="app.quit-now",
                 tooltip="Disarm everything and leave, from anywhere"),
@@ -68,6 +72,7 @@ class KexploreApp(App[None]):
         self._switchboard = Switchboard(self._attempt_changed, self._switched)
         self._by_sudo = LocalTarget(sudo=True)
         self._leaving = False
+        self._commands = CommandRuns(self, lambda: self.session)
 
     @property
     def left_behind(self) -> list[str]:
@@ -108,6 +113,7 @@ class KexploreApp(App[None]):
             self._browse.show(session)
         if isinstance(self.screen, TargetsScreen):
             self.screen.dismiss()
+        self.run_worker(self._commands.close(), group="command")  # it was under the probes of another kernel
         self.run_worker(self._load(session), group="loading", exclusive=True)
 
     async def _load(self, session: Session) -> None:
@@ -125,6 +131,14 @@ class KexploreApp(App[None]):
         """All keys."""
         if not isinstance(self.screen, HelpScreen):
             self.push_screen(HelpScreen(self.screen))
+
+    def action_command(self) -> None:
+        """Run a command under the probes, or look at the one that runs."""
+        self._commands.ask()
+
+    @on(CommandScreen.Wanted)
+    def _command_wanted(self, wanted: CommandScreen.Wanted) -> None:
+        self.run_worker(self._commands.run(wanted.line), group="command")
 
     def action_targets(self) -> None:
         """Choose another kernel."""
@@ -165,13 +179,17 @@ class KexploreApp(App[None]):
             self.run_worker(self._leave(), group="leaving")
 
     async def _leave(self) -> None:
-        closing = asyncio.create_task(self._switchboard.close(), name="leaving")
+        closing = asyncio.create_task(self._close(), name="leaving")
         done, _ = await asyncio.wait([closing], timeout=_PATIENCE)
         if not done:
             self.notify("the kernel takes a moment to let go", title="disarming…", markup=False, timeout=60)
             await asyncio.wait([closing])
         self.exit()
         closing.result()
+
+    async def _close(self) -> None:
+        await self._commands.close()
+        await self._switchboard.close()
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The command palette: whatever has a key, by its name."""

@@ -89,6 +89,7 @@ class ScriptedAgent:
         refusals: What it answers to ``arm`` by symbol: code, message, hint.
         armed: The probes armed at this moment, by number, as they were asked for.
         filters: The filters asked for by ``filter``, by the probe's number.
+        focus: The processes that it was told to look at, one list for each time.
         filter_refusal: What it answers to ``filter``; "" where it does it.
         requests: The names of all requests so far.
         left: What it says that it could not remove.
@@ -113,6 +114,7 @@ class ScriptedAgent:
         self.armed: dict[int, dict[str, Any]] = {}
         self.filters: dict[int, Any] = {}
         self.filter_refusal = ""
+        self.focus: list[list[int]] = []
         self.requests: list[str] = []
         self.left: list[str] = []
         self.farewell = asyncio.Event()
@@ -200,6 +202,9 @@ class ScriptedAgent:
                 counters = self._counters[message["probe"]]
                 self.armed.pop(message["probe"])
                 self._send({"op": "disarmed", "id": request, "probe": message["probe"], "counters": counters})
+            case "focus":
+                self.focus.append(message["pids"])
+                self._send({"op": "focused", "id": request})
             case "filter" if self.filter_refusal:
                 self._send(protocol.error(request, Code.REFUSED, self.filter_refusal))
             case "filter":
@@ -244,6 +249,7 @@ class ScriptedTarget(Target):
     """
 
     summary = "a kernel of the tests"
+    runs_commands = True
 
     def __init__(
         self,

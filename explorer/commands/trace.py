@@ -26,6 +26,9 @@ _STAGES = frozenset({Stage.NAMES, Stage.LISTS, Stage.PROTOTYPES})
 _ROWS = 50_000
 """How many rows the agent may be ahead: here everything is printed, nothing is for a screen."""
 
+_REST = 0.5
+"""Seconds after the end of a command from which it is told that something is left of it."""
+
 
 def run(options: argparse.Namespace) -> int:
     """Trace until the command, the duration, the count or the user ends it."""
@@ -67,6 +70,7 @@ class _Trace:
         self._first_time: int | None = None
         self._end = asyncio.Event()
         self._code = int(ExitCode.OK)
+        self._interrupts = 0
 
     async def run(self) -> int:
         reached = session(_STAGES, snapshot=self._snapshot, rows_outstanding=_ROWS, debuginfo=self._debuginfo)
@@ -102,21 +106,40 @@ class _Trace:
                 narrate(f"{spec}: not filtered, as the filter asks for what returns only")
 
     async def _wait(self) -> None:
-        """Until the command ends, the time is over, the count is reached or a signal says so."""
+        """Until the command and all that it started end, the time is over, the count is reached or a signal says so."""
         tasks: list[asyncio.Task[object]] = [asyncio.create_task(self._end.wait())]
         if self._command is not None:
             self._command.open_gate()
             tasks.append(asyncio.create_task(self._command_ended(self._command)))
         await asyncio.wait(tasks, timeout=self._duration, return_when=asyncio.FIRST_COMPLETED)
-        tasks[0].cancel()
+        for task in tasks:
+            task.cancel()
+        if self._command is not None and self._command.code is None:
+            narrate("the command is ended with the tracing")
+            self._command.send(signal.SIGTERM)
 
     async def _command_ended(self, command: GatedCommand) -> None:
-        self._code = await asyncio.to_thread(command.wait)
-        self._end.set()
+        self._code = await command.ended()
+        rest = asyncio.ensure_future(command.gone())
+        await asyncio.wait([rest], timeout=_REST)
+        if not rest.done():
+            narrate("the command has ended; what it started goes on and is traced until it ends, or until Ctrl-C")
+        await rest
 
-    def _interrupted(self, number: int) -> None:
-        self._code = ExitCode.INTERRUPTED if number == signal.SIGINT else 128 + number
-        self._end.set()
+    def _interrupted(self, number: signal.Signals) -> None:
+        """Leave the command to a first SIGINT, as strace does; end with anything else."""
+        command = self._command
+        if command is not None and command.code is not None:
+            self._end.set()  # only what outlived it is left: its code stands
+        elif command is not None and number == signal.SIGINT and not self._interrupts:
+            self._interrupts += 1
+            if not _terminal_is_ours():  # else it has had the signal from there
+                command.send(number)
+        else:
+            self._code = ExitCode.INTERRUPTED if number == signal.SIGINT else 128 + number
+            if command is not None:
+                command.send(number)
+            self._end.set()
 
     def _changed(self, current: Session, change: Change) -> None:
         if change is Change.EVENTS:
@@ -176,6 +199,18 @@ def tell_trust(probe: Probe) -> None:
         doubtful = {p.name: p.location.doubt for p in prototype.parameters if p.location.doubt}
         for name, doubt in doubtful.items() if probe.spec.kind is ProbeKind.ENTRY else ():
             narrate(f"{probe.spec}: {name} is not certain: {doubt}")
+
+
+def _terminal_is_ours() -> bool:
+    """Whether a terminal sends its signals to our process group, and so to the command."""
+    try:
+        terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)
+    except OSError:
+        return False
+    try:
+        return os.tcgetpgrp(terminal) == os.getpgrp()
+    finally:
+        os.close(terminal)
 
 
 def _condition(options: argparse.Namespace) -> str | None:

@@ -2,77 +2,113 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import signal
 import sys
 from collections.abc import Sequence
 
-from explorer.errors import ExitCode
+from explorer.session.command_supervisor import NUMBER
 from symbols.errors import Category, KexploreError
 
-_NOT_FOUND = 127
-_NOT_RUNNABLE = 126
+_SUPERVISOR = os.path.join(os.path.dirname(os.path.abspath(__file__)), "command_supervisor.py")
 
 
 class GatedCommand:
-    """A child process that runs ``argv`` once ``open_gate`` is called.
+    """A process that runs ``argv`` once ``open_gate`` is called, and whatever it starts.
 
-    It is forked at once, so that it keeps the privilege that its parent gives up. Its stdout is the parent's stderr:
-    stdout belongs to the events.
+    It is started at once, so that it keeps the privilege that its parent gives up. A supervisor stands between, which
+    passes signals on and knows when the last descendant has ended (``explorer.session.command_supervisor``).
+
+    Args:
+        argv: The command.
+        output: The descriptor for its stdout and stderr; None: our stderr for both, as stdout belongs to the events.
+        detached: Run it in a process group of its own and without input; signals then go to all of the group.
+
+    Attributes:
+        pid: The command's process.
+        code: Its exit code as a shell gives it (128 + the signal that ended it); None until it has ended.
+
+    Raises:
+        KexploreError: There is no command, or it cannot be started.
     """
 
-    def __init__(self, argv: Sequence[str]) -> None:
-        """Fork the child.
-
-        Raises:
-            KexploreError: There is no command.
-        """
+    def __init__(self, argv: Sequence[str], *, output: int | None = None, detached: bool = False) -> None:
         if not argv:
             raise KexploreError("no command after --", "kexplore trace PROBE... -- COMMAND ARG...", Category.USAGE)
-        gate_read, self._gate = os.pipe()
+        gate, self._gate = os.pipe()
+        control, self._control = os.pipe()
+        self._status, status = os.pipe()
+        theirs = (gate, control, status)
+        for descriptor in theirs:
+            os.set_inheritable(descriptor, True)
+        how = "group" if detached else "same"
+        arguments = [sys.executable, "-I", "-S", "-B", _SUPERVISOR, *map(str, theirs), how, *argv]
+        there = 2 if output is None else output
+        streams: list[tuple[object, ...]] = [(os.POSIX_SPAWN_DUP2, there, 1), (os.POSIX_SPAWN_DUP2, there, 2)]
+        if detached:
+            streams.append((os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0))
         sys.stdout.flush()
         sys.stderr.flush()
-        self.pid = os.fork()
-        if self.pid == 0:
-            _child(list(argv), gate_read, self._gate)
-        os.close(gate_read)
-        self._ended = False
+        try:
+            # Not by subprocess: with descendants that live on, nobody will ever wait for the supervisor.
+            self._supervisor = os.posix_spawn(
+                sys.executable, arguments, os.environ, file_actions=streams, setsid=detached
+            )
+        except OSError as error:
+            raise KexploreError(f"cannot start a command: {error.strerror}") from None
+        finally:
+            for descriptor in theirs:
+                os.close(descriptor)
+        self.code: int | None = None
+        told = os.read(self._status, NUMBER.size)
+        if len(told) < NUMBER.size:
+            raise KexploreError(f"cannot start {argv[0]}", "what stands above says why")
+        (self.pid,) = NUMBER.unpack(told)
+        self._reader: asyncio.StreamReader | None = None
 
     def open_gate(self) -> None:
         """Let the command run."""
         with contextlib.suppress(BrokenPipeError):
             os.write(self._gate, b"g")
-        os.close(self._gate)
-        self._gate = -1
+        self._close_gate()
 
-    def wait(self) -> int:
-        """Wait for its end; returns its exit code as a shell gives it (128 + the signal that ended it)."""
-        _, status = os.waitpid(self.pid, 0)
-        self._ended = True
-        code = os.waitstatus_to_exitcode(status)
-        return code if code >= 0 else 128 - code
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal; does nothing when nobody is left."""
+        with contextlib.suppress(BrokenPipeError):
+            os.write(self._control, bytes([number]))
+
+    async def ended(self) -> int:
+        """Wait for the end of the command; its exit code."""
+        if self.code is None:
+            try:
+                (self.code,) = NUMBER.unpack(await (await self._stream()).readexactly(NUMBER.size))
+            except asyncio.IncompleteReadError:  # somebody killed the supervisor
+                self.code = 128 + signal.SIGKILL
+        return self.code
+
+    async def gone(self) -> None:
+        """Wait for the end of the command and of all that it started."""
+        await self.ended()
+        await (await self._stream()).read()
+        if self._supervisor:
+            supervisor, self._supervisor = self._supervisor, 0
+            await asyncio.to_thread(os.waitpid, supervisor, 0)
 
     def abandon(self) -> None:
         """Close the gate for good: a command that has not begun ends without running."""
         if self._gate >= 0:
-            os.close(self._gate)
-            self._gate = -1
-            self.wait()
+            self._close_gate()
+            os.waitpid(self._supervisor, 0)
 
+    async def _stream(self) -> asyncio.StreamReader:
+        if self._reader is None:
+            reader = self._reader = asyncio.StreamReader()
+            pipe = os.fdopen(self._status, "rb", buffering=0)
+            await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
+        return self._reader
 
-def _child(argv: list[str], gate_read: int, gate_write: int) -> None:
-    """The child's side; never returns."""
-    os.close(gate_write)
-    code = int(ExitCode.FAILED)
-    try:
-        if os.read(gate_read, 1):
-            os.dup2(2, 1)
-            for ignored in (signal.SIGPIPE, signal.SIGXFSZ):  # by Python, not by whoever called us
-                signal.signal(ignored, signal.SIG_DFL)
-            os.execvp(argv[0], argv)
-    except OSError as error:
-        os.write(2, f"kexplore: {argv[0]}: {error.strerror}\n".encode("utf-8", "replace"))
-        code = _NOT_FOUND if isinstance(error, FileNotFoundError) else _NOT_RUNNABLE
-    finally:
-        os._exit(code)
+    def _close_gate(self) -> None:
+        os.close(self._gate)
+        self._gate = -1

@@ -31,12 +31,14 @@ class Target(abc.ABC):
         title: What the status line calls it.
         summary: What it is, in a few words, for whoever chooses between targets.
         needs_terminal: Whether reaching it may ask on the terminal, for a password.
+        runs_commands: Whether a command that is started here runs on that kernel.
         debuginfo: Where its debug information is, when the user said so; None: in the usual places.
     """
 
     title: str
     summary: str
     needs_terminal = False
+    runs_commands = False
     debuginfo: Path | None = None
 
     @abc.abstractmethod
@@ -65,6 +67,7 @@ class LocalTarget(Target):
 
     title = "this machine"
     summary = "the kernel that runs here"
+    runs_commands = True
 
     def __init__(self, *, sudo: bool = False) -> None:
         self._sudo = sudo

@@ -14,7 +14,7 @@ from explorer.widgets.palette import KEY, MUTED
 _KEY_NAMES = {
     "question_mark": "?", "slash": "/", "space": "Space", "escape": "Esc", "enter": "Enter", "colon": ":",
     "delete": "Del", "pageup": "PgUp", "pagedown": "PgDn", "tab": "Tab", "shift+tab": "Shift+Tab", "home": "Home",
-    "plus": "+", "minus": "-", "asterisk": "*", "backspace": "Backspace",
+    "exclamation_mark": "!", "plus": "+", "minus": "-", "asterisk": "*", "backspace": "Backspace",
     "end": "End", "up": "↑", "down": "↓", "left": "←", "right": "→",
 }  # fmt: skip
 

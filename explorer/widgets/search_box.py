@@ -9,7 +9,8 @@ from textual.binding import Binding, BindingType
 from textual.keys import key_to_character
 from textual.widgets import Input
 
-_PRINTED = {"slash": True, "question_mark": False}
+_PRINTED = {"slash": True, "question_mark": False, "exclamation_mark": False}
+_IN_NO_NAME = {"?": "app.help", "!": "app.command"}
 _PLACEHOLDER = "name, takes:bio, is:… (? helps)"
 _TO_THE_LIST = "screen.focus_pane('functions')"
 
@@ -55,8 +56,8 @@ class SearchBox(Input):
             self.app.post_message(events.Key(event.key, event.character))
         elif event.key in ("enter", "down"):
             action = _TO_THE_LIST
-        elif event.character == "?":  # is in no function's name
-            action = "app.help"
+        elif event.character in _IN_NO_NAME:
+            action = _IN_NO_NAME[event.character]
         else:
             return
         event.stop()

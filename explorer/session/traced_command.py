@@ -1,0 +1,154 @@
+"""A command run from the program: its process tree alone is recorded, its output kept for showing."""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import contextlib
+import os
+import re
+import shlex
+import signal
+from collections.abc import Callable
+
+from explorer.errors import UsageError
+from explorer.session.gated_command import GatedCommand
+from explorer.session.session import Session
+from explorer.session.values import printable
+from symbols.errors import Category, KexploreError
+
+_SHELL_WORDS = re.compile(r"[|&;<>()$`*?\[\]#~=%\n{}!]")
+"""What only a shell understands; without it there is no shell in between, and none of its calls are recorded."""
+_MOST_LINES = 5000
+_LONGEST_LINE = 1000
+_GRACE = 2.0
+"""Seconds between asking a command to end and ending it."""
+
+
+def arguments_of(line: str) -> list[str]:
+    """A command line as arguments, run by a shell where it asks for one.
+
+    Raises:
+        UsageError: It is empty, or its quotes do not match.
+    """
+    if _SHELL_WORDS.search(line):
+        return ["/bin/sh", "-c", line]
+    try:
+        words = shlex.split(line)
+    except ValueError as error:
+        raise UsageError(f"{line!r} is no command line: {error}") from None
+    if not words:
+        raise UsageError("there is no command", "for instance: cat /etc/passwd")
+    return words
+
+
+class TracedCommand:
+    """One run of a command.
+
+    Args:
+        session: Its probes see the command and all that it starts, and nobody else, until ``Session.focus`` is called
+            again.
+        line: The command line.
+        changed: Called when there is more output, and when it ended.
+
+    Attributes:
+        line: The command line.
+        output: The newest lines of its output, harmless on a terminal.
+        dropped: How many older ones were let go.
+        code: Its exit code as a shell gives it; None while it runs.
+        over: Whether all that it started has ended too.
+    """
+
+    def __init__(self, session: Session, line: str, changed: Callable[[], None]) -> None:
+        self.line = line
+        self.output: collections.deque[str] = collections.deque(maxlen=_MOST_LINES)
+        self.dropped = 0
+        self.code: int | None = None
+        self.over = False
+        self._session = session
+        self._changed = changed
+        self._command: GatedCommand | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._asked_to_end = False
+
+    async def start(self) -> None:
+        """Run it, from its first instruction under the probes.
+
+        Raises:
+            KexploreError: The kernel that is looked at is not the one that commands run on, or it cannot be started.
+        """
+        if not self._session.target.runs_commands:
+            raise KexploreError(
+                f"a command would run on this machine, which is not the {self._session.target.title}",
+                "kexplore lab opens a shell on the lab's kernel: run kexplore in it",
+                Category.KERNEL_CANNOT,
+            )
+        argv = arguments_of(self.line)
+        ours, theirs = os.pipe()
+        try:
+            command = await asyncio.to_thread(GatedCommand, argv, output=theirs, detached=True)
+        except BaseException:
+            os.close(ours)
+            raise
+        finally:
+            os.close(theirs)
+        self._command = command
+        reader = asyncio.StreamReader(limit=1 << 16)
+        loop = asyncio.get_running_loop()
+        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(ours, "rb", buffering=0))
+        try:
+            await self._session.focus([command.pid])
+        except BaseException:
+            command.abandon()
+            raise
+        command.open_gate()
+        self._tasks = [
+            asyncio.create_task(self._read(reader), name=f"output of {argv[0]}"),
+            asyncio.create_task(self._wait(command), name=f"end of {argv[0]}"),
+        ]
+
+    def stop(self) -> None:
+        """Ask it to end (SIGTERM to its process group); the second time, end it (SIGKILL)."""
+        if self._command is not None and not self.over:
+            self._command.send(signal.SIGKILL if self._asked_to_end else signal.SIGTERM)
+            self._asked_to_end = True
+
+    async def close(self) -> None:
+        """End it, for nobody will see what it does: ask first, then make sure."""
+        if self._command is None:
+            return
+        if not self.over:
+            self.stop()
+            await asyncio.wait(self._tasks[1:], timeout=_GRACE)
+        if not self.over:
+            self.stop()
+            await asyncio.wait(self._tasks[1:], timeout=_GRACE)  # what left the group lives on: it meant to
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    async def _read(self, reader: asyncio.StreamReader) -> None:
+        pending = b""
+        while data := await reader.read(1 << 15):
+            *lines, pending = (pending + data).split(b"\n")
+            if len(pending) > _LONGEST_LINE:
+                lines, pending = [*lines, pending], b""
+            self._take(lines)
+        if pending:
+            self._take([pending])
+
+    def _take(self, lines: list[bytes]) -> None:
+        self.dropped += max(0, len(self.output) + len(lines) - _MOST_LINES)
+        for line in lines:
+            text = line.removesuffix(b"\r").decode("utf-8", "surrogateescape").expandtabs(8)
+            self.output.append(printable(text[:_LONGEST_LINE]))
+        self._changed()
+
+    async def _wait(self, command: GatedCommand) -> None:
+        self.code = await command.ended()
+        self._changed()
+        await command.gone()
+        self.over = True
+        self._changed()
