@@ -55,7 +55,7 @@ class KexploreApp(App[None]):
         Binding("question_mark,f1", "help", "Help", key_display="?", id="app.help", tooltip="All keys"),
         Binding("colon,ctrl+p", "command_palette", "Commands", show=False, key_display=": Ctrl+P", id="app.commands",
                 tooltip="Everything that can be done, by name"),
-        Binding("exclamation_mark", "command", "Run", key_display="!", id="app.command",
+        Binding("exclamation_mark", "command", "Run a command", show=False, key_display="!", id="app.command",
                 tooltip="Run a command: only what it and its children do is recorded, from the first instruction"),
         Binding("q", "quit", "Quit", id="app.quit", tooltip="Disarm everything and leave (not in the search box)"),
         Binding("ctrl+c,ctrl+q", "quit", "Quit", show=False, key_display="Ctrl+C", priority=True, id="app.quit-now",
