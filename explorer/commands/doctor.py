@@ -16,7 +16,7 @@ from pathlib import Path
 
 from explorer.commands.connection import session
 from explorer.errors import AgentError, ExitCode
-from explorer.session.agent_client import Hello
+from explorer.session.hello import Hello
 from explorer.session.loading import Stage
 from explorer.session.session import Session
 from explorer.terminal import check_terminal

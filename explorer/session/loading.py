@@ -13,7 +13,8 @@ from collections.abc import AsyncIterator, Callable
 from typing import TypeVar
 
 from explorer.errors import TargetLostError
-from explorer.session.agent_client import AgentClient, Hello
+from explorer.session.agent_client import AgentClient
+from explorer.session.hello import Hello
 from symbols import btf, kallsyms, kernel_config, system_calls, tracing_lists
 from symbols.catalog import Catalog
 from symbols.errors import FactError, KexploreError

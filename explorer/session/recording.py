@@ -16,7 +16,8 @@ from typing import Any
 
 from explorer.agent import protocol
 from explorer.errors import AgentError, UsageError
-from explorer.session.agent_client import AgentClient, Hello, Listener
+from explorer.session.agent_client import AgentClient, Listener
+from explorer.session.hello import Hello
 from explorer.session.played_agent import AgentMaker, PlayedAgent, PlayedTarget
 from explorer.session.target import Progress, Target
 from symbols.errors import KexploreError

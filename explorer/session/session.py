@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 from explorer.agent.protocol import Message
 from explorer.errors import AgentError
 from explorer.session import places
-from explorer.session.agent_client import AgentClient, Hello
+from explorer.session.agent_client import AgentClient
 from explorer.session.events import Event, Journal
 from explorer.session.filters.filter import Filter, compile_filter
 from explorer.session.filters.scope import Scope
+from explorer.session.hello import Hello
 from explorer.session.kernel_code import KernelCode
 from explorer.session.loading import EVERYTHING, Loading, Stage, load
 from explorer.session.probe import Counters, Field, Probe, ProbeState, plan_reads

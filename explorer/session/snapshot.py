@@ -43,7 +43,7 @@ from typing import Any
 
 from explorer.agent import protocol
 from explorer.errors import AgentError
-from explorer.session.agent_client import Hello
+from explorer.session.hello import Hello
 from symbols.errors import KexploreError
 
 VERSION = 1

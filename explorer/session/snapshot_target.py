@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 from explorer.agent import protocol
-from explorer.session.agent_client import Hello
+from explorer.session.hello import Hello
 from explorer.session.played_agent import AgentMaker, PlayedAgent, PlayedTarget
 from explorer.session.snapshot import Missing, SnapshotError, SnapshotFile
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from explorer.agent import protocol
-from explorer.session.agent_client import Hello
+from explorer.session.hello import Hello
 from explorer.session.recording import Recording
 from explorer.session.snapshot import HEADER, MAGIC, VERSION, SnapshotFile
 from explorer.session.snapshot_packing import SnapshotBuilder
