@@ -34,14 +34,19 @@ def _nothing_left_behind() -> Iterator[None]:
     wait_for_state(before)
 
 
-def kernel_says(place: str) -> int:
-    """The error of the kernel on a definition; 0 when it takes it. Nothing is armed, the definition is taken back."""
+def kernel_says(places: list[str]) -> list[int]:
+    """The kernel's error on a definition at each place, 0 where it takes it. None is armed, all are taken back."""
+    said = []
     try:
-        write(f"p:{SCRATCH}/e {place}")
-    except OSError as error:
-        return error.errno or -1
-    write(f"-:{SCRATCH}/e")
-    return 0
+        for number, place in enumerate(places):
+            try:
+                write(f"p:{SCRATCH}/e{number} {place}")
+                said.append(0)
+            except OSError as error:
+                said.append(error.errno or -1)
+    finally:
+        write(f"-:{SCRATCH}/")  # by group: one by one takes five times as long
+    return said
 
 
 async def test_boundaries_and_refusals_are_those_of_the_kernel() -> None:
@@ -75,12 +80,14 @@ async def test_boundaries_and_refusals_are_those_of_the_kernel() -> None:
         await session.close()
     special = [place for place in places if not place[1] and place[3] != "int3"]
     chosen = chance.sample(places, BOUNDARIES) + chance.sample(special, min(SPECIAL, len(special)))
-    wrong = []
-    for place, expected, role, mnemonic in chosen:
-        said = kernel_says(place)
-        if (said == 0) != expected or (said == errno.EILSEQ and mnemonic != "int3"):
-            wrong.append((place, role.value, mnemonic, errno.errorcode.get(said, said)))
-    taken = [place for place in chance.sample(inside, INSIDE) if kernel_says(place) != errno.EILSEQ]
+    wrong = [
+        (place, role.value, mnemonic, said)
+        for (place, expected, role, mnemonic), said in zip(chosen, kernel_says([c[0] for c in chosen]), strict=True)
+        if (said == 0) != expected or (said == errno.EILSEQ and mnemonic != "int3")
+    ]
+    between = [*chance.sample(inside, INSIDE), chosen[0][0]]  # with one that is taken, so that there is a group
+    *answers, _ = kernel_says(between)
+    taken = [(place, said) for place, said in zip(between, answers, strict=False) if said != errno.EILSEQ]
     roles = Counter(role.value for place, _, role, _ in chosen)
     print(f"{len(chosen)} places of {functions} functions, {dict(roles)}, and {len(inside)} between: {wrong} {taken}")
     assert {"jump label", "static call"} & set(roles), "the sample has none of what the kernel rewrites"
