@@ -95,6 +95,11 @@ def parser() -> argparse.ArgumentParser:
     trace.add_argument("--comm", metavar="NAME", help="only threads of this name")
     trace.add_argument("--duration", type=_seconds, metavar="S", help="end after S seconds")
     trace.add_argument("--count", type=_positive, metavar="N", help="end after N hits")
+    trace.add_argument(
+        "--max-rate", type=_natural, metavar="N",
+        help="hits a second that each probe may have before it is sampled; 0: no guard (default: 2%% of a core in all)",
+    )  # fmt: skip
+    trace.add_argument("--force", action="store_true", help="also functions that are deadly hot, such as schedule")
     trace.set_defaults(command="explorer.commands.trace")
 
     doctor = commands.add_parser("doctor", help="what this kernel, terminal and installation allow, a fix a line")
@@ -170,6 +175,13 @@ def _in_lab(words: list[str], traced: list[str] | None) -> int:
 
     tail = ["--", *traced] if traced is not None else []
     return run_lab(["--", os.path.abspath(sys.executable), "-m", "explorer.cli", *words, *tail])
+
+
+def _natural(text: str) -> int:
+    number = int(text)
+    if not 0 <= number <= 1_000_000_000:
+        raise argparse.ArgumentTypeError("must be 0 or more, up to a thousand million")
+    return number
 
 
 def _positive(text: str) -> int:

@@ -46,6 +46,7 @@ class Agent:
         rows: All rows so far.
         counters: The last counters of each probe.
         lost: The last total of lost events.
+        guard: The last word of the guard on each probe.
         batches: How many batches came.
         problems: What it said unasked.
     """
@@ -64,6 +65,7 @@ class Agent:
         self.rows: list[list[Any]] = []
         self.counters: dict[int, list[int]] = {}
         self.lost = 0
+        self.guard: dict[int, dict[str, Any]] = {}
         self.batches = 0
         self.problems: list[Message] = []
         self.ended = False
@@ -91,6 +93,7 @@ class Agent:
             self.rows += message["rows"]
             self.counters.update({int(probe): counts for probe, counts in message["counters"].items()})
             self.lost = message["lost"]
+            self.guard.update({int(probe): report for probe, report in message.get("guard", {}).items()})
         elif message["op"] == "problem":
             self.problems.append(message)
         return message, blob

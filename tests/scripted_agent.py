@@ -171,6 +171,15 @@ class ScriptedAgent:
         counters[4] += not_shown
         self._batch(number, [])
 
+    def guard(
+        self, symbol: str, state: str, *, rate: float, cost: float, enabled: float = 1.0, unseen: int = 0,
+        cause: str = "",
+    ) -> None:  # fmt: skip
+        """What the guard says of an armed probe."""
+        report = {"state": state, "rate": rate, "cost": cost, "enabled": enabled, "unseen": unseen, "cause": cause}
+        self._send({"op": "batch", "counters": {}, "lost": 0, "rows": [],
+                    "guard": {str(self.number(symbol)): report}})  # fmt: skip
+
     def number(self, symbol: str, kind: str = "entry") -> int:
         return next(n for n, probe in self.armed.items() if probe["symbol"] == symbol and probe["kind"] == kind)
 

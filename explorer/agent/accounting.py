@@ -46,6 +46,8 @@ class Accounts:
         self._unassigned = 0
         self.lost = 0
         """Events overwritten in the buffers so far."""
+        self.events = 0
+        """Events that came out of the buffers so far, of all probes."""
 
     def open(self, probe: int) -> None:
         """Begin to count a probe."""
@@ -59,11 +61,21 @@ class Accounts:
         """So many of its events came out of the buffers."""
         if probe in self._counts:
             self._counts[probe].decoded += events
+            self.events += events
 
     def rejected(self, probe: int, events: int) -> None:
         """So many of those that came out of the buffers did not pass the agent's part of the probe's filter."""
         if probe in self._counts:
             self._counts[probe].rejected += events
+
+    def decoded_of(self, probe: int) -> int:
+        """How many of its events came out of the buffers so far."""
+        return self._counts[probe].decoded
+
+    def hits(self, probe: int) -> int:
+        """How many of its hits are explained."""
+        count = self._counts[probe]
+        return count.decoded + count.unexplained
 
     def shown(self, probe: int) -> None:
         """One of them went to the explorer as a row."""

@@ -154,13 +154,8 @@ class Engine:
             RequestError: There is no such probe.
         """
         definition = self._known(number)
-        assert self._recorder is not None
         assert definition.probe is not None
-        # What fires while the kernel takes the probe away is counted by it but not traced: count before that.
-        profile = self._profile()
-        self._recorder.enable(definition.event, False)
-        self.drain(keep, float("inf"))
-        self._accounts.reconcile(profile, self._recorder.overwritten())
+        self._stop(definition, keep)
         return definition.probe
 
     def finish(self, number: int) -> List[int]:
@@ -291,6 +286,15 @@ class Engine:
             except OSError as error:
                 left.append(f"group {self._group}: {error.strerror}")
         return left
+
+    def _stop(self, definition: Definition, keep: int) -> None:
+        """Disable a probe and explain all that it has counted."""
+        assert self._recorder is not None
+        # What fires while the kernel takes the probe away is counted by it but not traced: count before that.
+        profile = self._profile()
+        self._recorder.enable(definition.event, False)
+        self.drain(keep, float("inf"))
+        self._accounts.reconcile(profile, self._recorder.overwritten())
 
     def _place(self, request: ProbeRequest) -> str:
         if request.address is not None:

@@ -21,6 +21,7 @@ disarm     ``id, probe``                                          ``disarmed {id
 filter     ``id, probe, filter`` (null: every hit passes)         ``filtered {id, probe}``
 focus      ``id, pids`` (with descendants; empty: everybody)      ``focused {id}``
 credit     ``rows`` (added to what is left)                       none
+budget     ``id, rate, share`` (see below)                        ``budgeted {id}``
 clean      ``id``                                                 ``cleaned {id, removed, failed}``
 quit       ``id``                                                 ``bye {id, left}``, then the end of the stream
 ========== ====================================================== ===========================================
@@ -62,12 +63,19 @@ unknown, and an unknown condition does not hold. In the kernel's part a comparis
 well; texts there are printable ASCII of up to 255 characters, with one sort of quotes at most, patterns not beginning
 with ``!`` or a digit.
 
+A **budget** is what probes may cost: ``rate`` hits a second for each, ``share`` of one processor's time for all
+together (0.02 is 2%); null sets no limit. Until the first one, ``share`` is 0.02 and ``rate`` null. What is over it is
+*sampled*: the event is enabled for 50 ms of each second, longer by what switching takes. What is over it even so is
+*stopped*: the event is disabled, the probe keeps its number and its counters until it is disarmed. The dearest are held
+back first.
+
 **Agent to explorer, unasked**
 
 * ``hello``, once, first: ``{version, pid, euid, python, kernel: {release, version, machine, hostname, cpus, boot_id},
   probing: {can, code, cause, hint}, tracefs: path or null, features: {name: bool}, registers: [names],
   leftovers: [groups of dead sessions]}``. ``probing.can`` false comes with the cause in words.
-* ``batch``, at most 20 a second and only when something changed: ``{counters: {probe: COUNTERS}, lost, rows: [ROW]}``.
+* ``batch``, at most 20 a second and only when something changed: ``{counters: {probe: COUNTERS}, lost, rows: [ROW],
+  guard: {probe: GUARD}}``, without ``guard`` where there is nothing new in it.
   COUNTERS is ``[hits, missed, lost, filtered, not_shown]``, totals since the probe was armed, and
   hits = rows sent + lost + filtered + not_shown. ``filtered`` are the agent's own calls, what the probe's filter
   rejected and, under a focus, what everybody else did; where a flood meets a filter at several probes, lost and
@@ -79,6 +87,12 @@ with ``!`` or a digit.
   ``values`` in the order of the probe's definition, integers as JSON numbers already signed, strings with invalid UTF-8
   as lone surrogates, a read that faulted as null (on kernels 6.2 to 6.4 also a text that reads ``(fault)``);
   ``registers`` in the order of ``hello.registers``, unsigned, or null.
+  GUARD is ``{state, rate, cost, enabled, unseen, cause}``: ``state`` one of ``running sampled stopped``; ``rate`` hits
+  a second, measured over the last second while it runs, an estimate from the last slices otherwise; ``cost`` the share
+  of a processor that this rate takes with the probe always enabled: a table of costs a hit, and the agent's own time;
+  ``enabled`` the part of the time that it is enabled now; ``unseen`` an estimate of its hits while it was not, which
+  COUNTERS do not hold: they are exact for the time that it was. ``cause``: the kernel's words where it was stopped
+  because it could not be enabled again, else "". The first comes half a second after arming.
 * ``problem {message, hint}``: something went wrong that no request asked for.
 
 The agent never trusts its peer: a frame over ``MAX_REQUEST``, a blob, broken JSON or an unknown op ends the session

@@ -14,12 +14,12 @@ import signal
 import time
 from typing import Any, Callable, Deque, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
-from explorer.agent import capabilities, protocol
+from explorer.agent import budget, capabilities, protocol
 from explorer.agent.cleanup import clean
 from explorer.agent.connection import Connection, StreamEnd
-from explorer.agent.engine import Engine
 from explorer.agent.facts import Facts
 from explorer.agent.failure import RequestError
+from explorer.agent.guarded_engine import GuardedEngine
 from explorer.agent.protocol import Code, Message, ProtocolError
 from explorer.agent.tracefs import Tracefs
 
@@ -63,7 +63,7 @@ class Server:
         self._connection = connection
         self._root = root
         self._facts = Facts(root)
-        self._engine = Engine(root, machine)
+        self._engine = GuardedEngine(root, machine)
         self._selector = selectors.DefaultSelector()
         self._readings: Deque[_Reading] = collections.deque()
         self._credit = 0
@@ -76,7 +76,7 @@ class Server:
         self._operations: Dict[str, Callable[[int, Message], None]] = {
             "fact": self._fact, "arm": self._arm, "disarm": self._disarm, "filter": self._filter,
             "focus": self._set_focus,
-            "clean": self._clean, "quit": self._quit,
+            "budget": self._set_budget, "clean": self._clean, "quit": self._quit,
         }  # fmt: skip
 
     def run(self) -> int:
@@ -134,6 +134,9 @@ class Server:
         now = time.monotonic()
         if self._engine.armed:
             self._look_at_events(now, ready)
+            if now >= self._engine.guard_due():
+                self._engine.guard(self._keep)
+                self._unsent = True
         elif self._engine.unused and now >= self._rest_after:
             self._report_left(self._engine.rest())
         if self._unsent and now >= self._flush_after and self._connection.comfortable:
@@ -172,7 +175,7 @@ class Server:
         if self._readings and self._connection.comfortable:
             return 0
         if self._engine.armed:
-            due = self._survey_after
+            due = min(self._survey_after, self._engine.guard_due())
             if not self._watching_events:
                 due = min(due, self._drain_after)
             if self._unsent and self._connection.comfortable:
@@ -224,13 +227,14 @@ class Server:
             for probe, counts in self._engine.counters().items()
             if counts != self._sent.get(probe) and probe != without
         }
-        lost = self._engine.lost
-        if not rows and not news and lost == self._sent_lost:
+        lost, guard = self._engine.lost, self._engine.guard_news()
+        if not rows and not news and not guard and lost == self._sent_lost:
             return
         self._sent.update(news)
         self._sent_lost = lost
         self._flush_after = time.monotonic() + TICK
-        self._connection.send({"op": "batch", "counters": news, "lost": lost, "rows": rows})
+        batch: Message = {"op": "batch", "counters": news, "lost": lost, "rows": rows}
+        self._connection.send({**batch, "guard": guard} if guard else batch)
 
     def _handle(self, message: Message) -> None:
         name = message["op"]
@@ -310,6 +314,10 @@ class Server:
             raise RequestError(Code.BAD_REQUEST, "a focus has pids: a list of process numbers")
         self._engine.focus(pids)
         self._connection.send({"op": "focused", "id": request})
+
+    def _set_budget(self, request: int, message: Message) -> None:
+        self._engine.set_budget(budget.parse(message))
+        self._connection.send({"op": "budgeted", "id": request})
 
     def _clean(self, request: int, message: Message) -> None:
         capabilities.require(self._root)

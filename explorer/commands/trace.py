@@ -12,10 +12,11 @@ from typing import Any
 
 from explorer.commands.connection import narrate, session
 from explorer.errors import ExitCode, UsageError
-from explorer.session import family
+from explorer.session import family, hot_functions
 from explorer.session.events import Event
 from explorer.session.filters.several import apportion
 from explorer.session.gated_command import GatedCommand
+from explorer.session.guard import RAISE_HINT, State
 from explorer.session.loading import Stage
 from explorer.session.probe import Counters, Probe
 from explorer.session.probe_spec import ProbeKind, ProbeSpec
@@ -65,6 +66,9 @@ class _Trace:
         self._json: bool = options.json
         self._snapshot: str | None = options.kernel
         self._debuginfo: str | None = options.debuginfo
+        self._max_rate: int | None = options.max_rate
+        self._force: bool = options.force
+        self._held_back: dict[ProbeSpec, State] = {}
         self._printed = 0
         self._taken = 0
         self._first_time: int | None = None
@@ -84,6 +88,8 @@ class _Trace:
                 if current.hello.can_probe:  # else arm says why
                     await current.focus([focus])
             self._specs = family.expand(current, self._specs)
+            if not self._force:
+                hot_functions.require_force(current, self._specs)
             await self._arm(current)
             names = ", ".join(map(str, self._specs))
             narrate(f"armed {names}" + ("" if self._command or self._duration or self._count else "; Ctrl-C ends"))
@@ -94,6 +100,8 @@ class _Trace:
         return self._code
 
     async def _arm(self, current: Session) -> None:
+        if self._max_rate is not None and current.hello is not None and current.hello.can_probe:
+            await current.set_budget(self._max_rate or None, None)
         conditions = {} if self._condition is None else apportion(self._condition, self._specs)
         for spec, condition in conditions.items():
             await current.check_filter(spec, condition)  # all, before the first is armed
@@ -144,6 +152,8 @@ class _Trace:
     def _changed(self, current: Session, change: Change) -> None:
         if change is Change.EVENTS:
             self._print_new(current)
+        elif change is Change.GUARD:
+            self._tell_guard(current)
         elif change is Change.PROBLEM:
             message, hint = current.problems[-1]
             narrate(f"{message}" + (f" ({hint})" if hint else ""))
@@ -151,6 +161,16 @@ class _Trace:
             narrate(current.problems[-1][0])
             self._code = ExitCode.FAILED
             self._end.set()
+
+    def _tell_guard(self, current: Session) -> None:
+        for spec, probe in current.probes.items():
+            before = self._held_back.get(spec, State.RUNNING)
+            if probe.guard is not None and probe.guard.state is not before:
+                self._held_back[spec] = probe.guard.state
+                if probe.guard.state is State.RUNNING:
+                    narrate(f"{spec}: calm again, no longer sampled")
+                else:
+                    narrate(f"{spec}: {probe.guard.text}; {RAISE_HINT}")
 
     def _print_new(self, current: Session) -> None:
         try:
@@ -183,11 +203,18 @@ class _Trace:
     def _summarise(self, probes: list[Probe]) -> None:
         not_printed = sum(p.counters.hits - p.counters.lost - p.counters.filtered for p in probes) - self._printed
         if self._json:
-            print(json.dumps({"summary": {str(probe.spec): probe.counters.to_json() for probe in probes}}), flush=True)
+            print(json.dumps({"summary": {str(probe.spec): _summary(probe) for probe in probes}}), flush=True)
         for probe in probes:
             narrate(f"{probe.spec}: {counters_text(probe.counters)}")
+            if probe.guard is not None and probe.guard.holds_back:
+                narrate(f"{probe.spec}: {probe.guard.text}; {RAISE_HINT}")
         if self._count is not None and not_printed > 0:
             narrate(f"{not_printed} more hits came before the probes were disarmed")
+
+
+def _summary(probe: Probe) -> dict[str, Any]:
+    guard = {"guard": probe.guard.to_json()} if probe.guard is not None else {}
+    return {**probe.counters.to_json(), **guard}
 
 
 def tell_trust(probe: Probe) -> None:

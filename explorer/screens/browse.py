@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import ClassVar
 
 from textual import on
@@ -14,11 +14,12 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Input, Static
 
+from explorer.screens.confirm import ConfirmScreen
 from explorer.screens.disassembly import DisassemblyScreen
 from explorer.screens.filter_editor import FilterScreen
 from explorer.screens.inspector import InspectorScreen
 from explorer.screens.types import PREFIX, TypesScreen
-from explorer.session import family
+from explorer.session import family, hot_functions
 from explorer.session.finding import Found, asks_for_armed
 from explorer.session.live_search import LiveSearch
 from explorer.session.probe import ProbeState
@@ -83,6 +84,7 @@ class BrowseScreen(Screen[None]):
         self._changes: set[Change] = set()
         self._drawn = 0.0
         self._states: list[tuple[ProbeSpec, object]] = []
+        self._guards: list[object] = []
         self._problems_told = 0
 
     def compose(self) -> ComposeResult:
@@ -167,12 +169,16 @@ class BrowseScreen(Screen[None]):
     def _draw_probes(self, session: Session) -> None:
         self.probes.renew()
         states: list[tuple[ProbeSpec, object]] = [(spec, probe.state) for spec, probe in session.probes.items()]
+        guards: list[object] = [probe.guard for probe in session.probes.values()]
         if states != self._states:
             self._states = states
             if self._listed is not None and asks_for_armed(self._listed.query):
                 self._ask()
             self.functions.refresh()
             self.card.renew()
+        elif guards != self._guards:
+            self.card.renew()
+        self._guards = guards
 
     def _draw_titles(self) -> None:
         session = self._session
@@ -315,13 +321,29 @@ class BrowseScreen(Screen[None]):
         """Arm or disarm a probe on the function that is looked at."""
         session, symbol = self._session, self._looked_at
         if session is not None and symbol is not None and not self._refuses(session):
-            self._do(session.toggle(session.probe_for(symbol, ProbeKind(kind))))
+            spec = session.probe_for(symbol, ProbeKind(kind))
+            self._ask_first(session, [spec], lambda: session.toggle(spec))
 
     def action_toggle_variants(self) -> None:
         """Arm or disarm the function that is looked at with all that the compiler made of it."""
         session, symbol = self._session, self._looked_at
         if session is not None and symbol is not None and not self._refuses(session):
-            self._do(family.toggle(session, symbol, ProbeKind.ENTRY))
+            specs = family.specs(session, symbol, ProbeKind.ENTRY)
+            self._ask_first(session, specs, lambda: family.toggle(session, symbol, ProbeKind.ENTRY))
+
+    def _ask_first(
+        self, session: Session, specs: list[ProbeSpec], request: Callable[[], Coroutine[object, object, object]]
+    ) -> None:
+        """Make a request that arms probes; where one is on a function that is deadly hot, once the user has said so."""
+        try:
+            question = hot_functions.question(session, [spec for spec in specs if spec not in session.probes])
+        except KexploreError as error:
+            self._refused(error)
+            return
+        if question:
+            self.app.push_screen(ConfirmScreen(question, "arm it"), lambda yes: self._do(request()) if yes else None)
+        else:
+            self._do(request())
 
     def action_next_of_kin(self, step: int) -> None:
         """Look at another function that comes of the same name."""

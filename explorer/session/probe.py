@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from explorer.session.filters.filter import Filter
+from explorer.session.guard import Guarded
 from explorer.session.probe_spec import ProbeKind, ProbeSpec
 from symbols.abi.conventions import Convention
 from symbols.c_types import CType, TypeKind
@@ -76,6 +77,7 @@ class Probe:
         offset: Bytes from the start of its function, 0 for a probe at its entry or return, however it is written.
         rate: Hits per second over the last second or so.
         filter: What its hits must satisfy to be recorded; None: every hit is.
+        guard: The guard's last word: what it costs, whether it is held back; None before the first.
         error: Why it could not be armed, when ``state`` is FAILED.
         number: The agent's number for it; None while it is not armed.
     """
@@ -90,6 +92,7 @@ class Probe:
     number: int | None = None
     error: KexploreError | None = None
     filter: Filter | None = None
+    guard: Guarded | None = None
 
 
 _RAW = CType("unsigned long", TypeKind.UNSIGNED, 8)

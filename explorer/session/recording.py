@@ -17,6 +17,7 @@ from typing import Any
 from explorer.agent import protocol
 from explorer.errors import AgentError, UsageError
 from explorer.session.agent_client import AgentClient, Listener
+from explorer.session.guard import Guarded
 from explorer.session.hello import Hello
 from explorer.session.played_agent import AgentMaker, PlayedAgent, PlayedTarget
 from explorer.session.target import Progress, Target
@@ -150,6 +151,9 @@ def _check_batch(message: protocol.Message) -> None:
         int(key)
         if len(counters) != len(protocol.COUNTER_NAMES) or not all(type(count) is int for count in counters):
             raise ValueError("counters are no numbers")
+    for key, report in message.get("guard", {}).items():
+        int(key)
+        Guarded.from_message(report)
     if not all(len(row) == _ROW and type(row[0]) is int for row in message["rows"]):
         raise ValueError("a row has other members")
 
@@ -273,8 +277,10 @@ class _Player(PlayedAgent):
             counters = {key: value for key, value in batch["counters"].items() if int(key) in self._counters}
             self._counters.update((int(key), value) for key, value in counters.items())
             rows = [row for row in batch["rows"] if row[0] in self._counters]
-            if counters or rows:
-                self.send({"op": "batch", "counters": counters, "lost": batch["lost"], "rows": rows})
+            guard = {key: report for key, report in batch.get("guard", {}).items() if int(key) in self._counters}
+            if counters or rows or guard:
+                told = {"counters": counters, "lost": batch["lost"], "rows": rows}
+                self.send({"op": "batch", **told, **({"guard": guard} if guard else {})})
 
 
 def replay(text: str) -> ReplayTarget:

@@ -20,6 +20,7 @@ from explorer.session.agent_client import AgentClient
 from explorer.session.events import Event, Journal
 from explorer.session.filters.filter import Filter, compile_filter
 from explorer.session.filters.scope import Scope
+from explorer.session.guard import Guarded, State
 from explorer.session.hello import Hello
 from explorer.session.kernel_code import KernelCode
 from explorer.session.loading import EVERYTHING, Loading, Stage, load
@@ -54,6 +55,7 @@ class Change(enum.Enum):
     PROBES = "a probe's state or counters changed"
     EVENTS = "the journal grew"
     PROBLEM = "something went wrong that nobody asked for"
+    GUARD = "the guard began or ceased to hold a probe back"
     LOST = "the agent is gone"
 
 
@@ -268,6 +270,10 @@ class Session:
             )
             return probe
 
+    async def set_budget(self, rate: int | None, share: float | None) -> None:
+        """What probes may cost from now on: hits a second for each, a share of a processor for all; None: no limit."""
+        await self._connected().request("budget", rate=rate, share=share)
+
     async def focus(self, pids: list[int]) -> None:
         """Record only these processes and what descends of them; an empty list: everybody."""
         await self._connected().request("focus", pids=pids)
@@ -434,11 +440,24 @@ class Session:
         rows = message["rows"]
         for row in rows:
             self._take_row(row)
-        if message["counters"]:
+        held_back = self._take_guard(message.get("guard", {}))
+        if message["counters"] or "guard" in message:
             self._tell(Change.PROBES)
+        if held_back:
+            self._tell(Change.GUARD)
         if rows:
             self._tell(Change.EVENTS)
             self._grant(len(rows))
+
+    def _take_guard(self, reports: dict[str, Message]) -> bool:
+        """Whether one of them says that a probe is held back or no longer is."""
+        changed = False
+        for key, report in reports.items():
+            probe = self._by_number.get(int(key))
+            if probe is not None:
+                before, probe.guard = probe.guard, Guarded.from_message(report)
+                changed |= (before.state if before else State.RUNNING) is not probe.guard.state
+        return changed
 
     def _measure(self, probe: Probe, number: int, now: float) -> None:
         rate = self._rates.get(number)

@@ -58,7 +58,7 @@ def card_lines(session: Session, symbol: Symbol, width: int, *, spacious: bool) 
     else:
         lines += [*paragraph(symbol.name, BRIGHT, width), [Segment("prototypes are loading…", MUTED)]]
     answer, reason = _verdict(session, symbol)
-    lines += [*gap, *paragraph(*answer, width, "  "), *_refusals(session, symbol, width), *table, *gap]
+    lines += [*gap, *paragraph(*answer, width, "  "), *_probes(session, symbol, width), *table, *gap]
     kin = kin_lines(session, symbol, width)
     lines += [*kin, *gap] if kin else []
     lines += [*paragraph(reason, MUTED, width), *paragraph(_place(session, symbol), MUTED, width)]
@@ -160,8 +160,8 @@ def _verdict(session: Session, symbol: Symbol) -> tuple[tuple[str, Style], str]:
     return (f"✓ {words} {_MECHANISMS[verdict.mechanism]}", WARNING if warns else GOOD), verdict.cause
 
 
-def _refusals(session: Session, symbol: Symbol, width: int) -> Lines:
-    """What the kernel answered when a probe was refused."""
+def _probes(session: Session, symbol: Symbol, width: int) -> Lines:
+    """What became of its probes: what the kernel answered when one was refused, what the guard says of others."""
     lines: Lines = []
     for kind in ProbeKind:
         probe = session.probes.get(session.probe_for(symbol, kind))
@@ -169,6 +169,10 @@ def _refusals(session: Session, symbol: Symbol, width: int) -> Lines:
             lines += paragraph(f"! {kind.value} probe refused: {probe.error.message}", ERROR, width, "  ")
             if probe.error.hint:
                 lines += paragraph(f"  {probe.error.hint}", TEXT, width, "  ")
+        elif probe is not None and probe.guard is not None and probe.state is ProbeState.ARMED:
+            words = probe.guard.text or f"about {probe.guard.cost_text} at {probe.guard.rate:,.0f} hits/s"
+            style = WARNING if probe.guard.holds_back else MUTED
+            lines += paragraph(f"{kind.value} probe: {words}", style, width, "  ")
     return lines
 
 

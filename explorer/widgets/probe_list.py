@@ -13,6 +13,7 @@ from explorer.session.probe import Probe, ProbeState
 from explorer.session.probe_spec import ProbeKind
 from explorer.session.session import Session
 from explorer.session.values import printable
+from explorer.widgets import guard_words
 from explorer.widgets.cells import count, fit, fit_right, short_count
 from explorer.widgets.event_line import place_name
 from explorer.widgets.line_view import LineView
@@ -122,10 +123,11 @@ class ProbeList(LineView):
         counters = probe.counters
         name = place_name(probe)
         condition = f" {printable(probe.filter.text)}" if probe.filter is not None else ""
+        remark = guard_words.remark(probe)
         yield Segment(fit(name, min(room - 2, cell_len(name))), BRIGHT)
-        yield Segment(fit(condition, max(0, room - 2 - cell_len(name))), MUTED)
+        yield Segment(fit(remark or condition, max(0, room - 2 - cell_len(name))), WARNING if remark else MUTED)
         yield Segment(fit_right(write(counters.hits), hits), TEXT)
-        yield Segment(fit_right(short_count(probe.rate), rate), TEXT)
+        yield Segment(fit_right(guard_words.rate(probe), rate), WARNING if remark else TEXT)
         numbers = (counters.missed, counters.lost, counters.filtered, counters.not_shown)
         styles = (WARNING, WARNING, TEXT, WARNING)  # what was filtered was meant to be
         for number, style, cells in zip(numbers, styles, losses, strict=True):
@@ -153,6 +155,10 @@ class ProbeList(LineView):
         if missed:
             yield Segment(f" · {short_count(missed)} missed", WARNING)
         yield Segment(f" · {short_count(sum(probe.rate for probe in armed))}/s", TEXT)
+        if cost := guard_words.cost(armed):
+            yield Segment(f" · {cost}", TEXT)
+        if held_back := guard_words.held_back(armed):
+            yield Segment(f" · {held_back}", WARNING)
 
     def on_resize(self) -> None:
         """The summary becomes the list, or the list the summary."""

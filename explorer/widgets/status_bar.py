@@ -11,6 +11,7 @@ from textual.widget import Widget
 from explorer.session.loading import Stage
 from explorer.session.session import Session
 from explorer.session.values import printable
+from explorer.widgets import guard_words
 from explorer.widgets.cells import count, cut, words
 from explorer.widgets.palette import BRIGHT, ERROR, FAINT, GOOD, KEY, MUTED, TEXT, WARNING
 
@@ -75,6 +76,8 @@ class StatusBar(Widget):
             line.append((printable(f"taken {hello.snapshot.taken}"), WARNING, 2))
         else:
             line.append((f"✗ cannot be probed: {hello.cause}", ERROR, 0))
+        if held_back := guard_words.held_back(session.probes.values()):
+            line.append((held_back, WARNING, 1))
         loading = next((text for stage, text in _LOADING.items() if stage not in session.loading.done), "")
         if loading and not session.gone:
             line.append((loading, WARNING, 1))

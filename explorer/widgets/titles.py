@@ -8,6 +8,7 @@ from explorer.session.finding import Found
 from explorer.session.probe import Probe
 from explorer.session.session import Session
 from explorer.session.values import printable
+from explorer.widgets import guard_words
 from explorer.widgets.cells import count
 
 _ALWAYS = ("shown", "not shown", "missed", "lost")
@@ -32,12 +33,13 @@ def no_functions(found: Found) -> str:
 
 
 def probes_title(session: Session | None, selected: Probe | None) -> str:
-    """How many probes there are, and the filter of the one under the cursor."""
+    """How many probes there are, what they cost; of the one under the cursor why it is held back, and its filter."""
     if session is None or not session.probes:
         return "4 probes"
     chosen = selected.filter if selected is not None else None
     condition = f" · only {printable(chosen.text)}" if chosen is not None else ""
-    return f"4 probes · {len(session.probes)}{condition}"
+    remark = guard_words.sentence(selected) or guard_words.cost(session.probes.values())
+    return f"4 probes · {len(session.probes)}{f' · {remark}' if remark else ''}{condition}"
 
 
 def events_title(flow: str, session: Session | None, width: int) -> str:

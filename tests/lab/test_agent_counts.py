@@ -26,6 +26,7 @@ for _ in range(int(sys.argv[1])):
 def running() -> Iterator[Agent]:
     before = tracing_state()
     with agent() as started:
+        started.ask("budget", rate=None, share=None)  # floods are what these tests are about
         yield started
         assert started.quit() == []
     assert tracing_state() == before

@@ -158,13 +158,13 @@ async def test_inspector_copies_the_registers() -> None:
 
 async def test_refusal_shows_the_cause_and_the_hint() -> None:
     agent = ScriptedAgent()
-    agent.refusals["schedule"] = (Code.REFUSED, "schedule is on the blacklist", "probe what calls it")
+    agent.refusals["tcp_sendmsg"] = (Code.REFUSED, "tcp_sendmsg is on the blacklist", "probe what calls it")
     async with running(agent) as driver:
-        await driver.type("schedule", "schedule")
+        await driver.type("tcp_sendmsg", "tcp_sendmsg")
         await driver.press("enter", "space")
         await driver.until_shown("probe what calls it")
-        assert "entry probe refused: schedule is on the blacklist" in driver.text("#card")
-        assert "refused: schedule is on the blacklist" in driver.text("#probes")
+        assert "entry probe refused: tcp_sendmsg is on the blacklist" in driver.text("#card")
+        assert "refused: tcp_sendmsg is on the blacklist" in driver.text("#probes")
         assert driver.text("#functions").startswith("!")
         session = driver.app.session
         assert session is not None

@@ -1,0 +1,107 @@
+"""The engine with a guard: every probe is priced, counted and held to a budget."""
+
+from __future__ import annotations
+
+import time
+from typing import Dict, List, Set, Tuple
+
+from explorer.agent import hit_cost
+from explorer.agent.budget import Budget
+from explorer.agent.engine import Armed, Engine
+from explorer.agent.facts import Facts
+from explorer.agent.failure import RequestError
+from explorer.agent.guard import Guard
+from explorer.agent.protocol import Message
+from explorer.agent.throttle import Throttle
+
+
+class GuardedEngine(Engine):
+    """An engine whose probes cost no more than they may.
+
+    Args:
+        root: The directory that the machine's file tree begins at.
+        machine: The architecture as ``uname -m`` prints it.
+    """
+
+    def __init__(self, root: str, machine: str) -> None:
+        super().__init__(root, machine)
+        self._guard = Guard()
+        self._throttle = Throttle(self._guard, self)
+        self._unpriced: Set[int] = set()
+        self._keep = 0
+
+    def arm(self, probe: object, wanted: object = None) -> Armed:
+        """As ``Engine.arm``; from now on the probe is watched."""
+        armed = super().arm(probe, wanted)
+        request = self._by_probe[armed.probe].request
+        self._guard.open(armed.probe, time.monotonic(), hit_cost.dearest_ns(request))
+        self._unpriced.add(armed.probe)
+        self._throttle.hurry()
+        return armed
+
+    def finish(self, number: int) -> List[int]:
+        """As ``Engine.finish``."""
+        self._guard.close(number)
+        self._unpriced.discard(number)
+        return super().finish(number)
+
+    def drain(self, keep: int, seconds: float = 0.1) -> bool:
+        """As ``Engine.drain``; what it costs is measured."""
+        before, begin = self._accounts.events, time.thread_time()
+        emptied = super().drain(keep, seconds)
+        self._guard.decoded(self._accounts.events - before, time.thread_time() - begin)
+        return emptied
+
+    def set_budget(self, budget: Budget) -> None:
+        """What the probes may cost from now on; one that was stopped stays so."""
+        self._guard.budget = budget
+        self._throttle.hurry()
+
+    def guard_due(self) -> float:
+        """When ``guard`` has something to do, in seconds of the monotonic clock."""
+        return self._throttle.due()
+
+    def guard(self, keep: int) -> None:
+        """Hold the probes to their budget.
+
+        Args:
+            keep: As for ``drain``.
+        """
+        self._keep = keep
+        if self._unpriced:
+            self._price()
+        self._throttle.turn()
+
+    def guard_news(self) -> Dict[int, Message]:
+        """What the guard has to tell of probes since it was asked last."""
+        return self._guard.news(time.monotonic())
+
+    def counts(self) -> Dict[int, Tuple[int, int]]:
+        """Hits that the kernel counted, and events decoded, of every probe since it was armed."""
+        return {number: (hits, self._accounts.decoded_of(number)) for number, (hits, _) in self._profile().items()}
+
+    def suspend(self, probe: int) -> None:
+        """Disable a probe, which stays armed as far as anybody else is concerned."""
+        assert self._tracefs is not None
+        definition = self._by_probe[probe]
+        self._stop(definition, self._keep)
+        definition.settle(self._tracefs.profile(), self._accounts.hits(probe))
+
+    def resume(self, probe: int) -> None:
+        """Enable a suspended probe.
+
+        Raises:
+            OSError: The kernel refuses it by now.
+        """
+        assert self._recorder is not None
+        self._recorder.enable(self._by_probe[probe].event, True)
+
+    def _price(self) -> None:
+        """Look how the kernel did what is new; where it does not say, the dearest way is assumed."""
+        try:
+            kprobes = Facts(self._root).text("kprobes")
+        except RequestError:
+            kprobes = ""
+        for number in self._unpriced:
+            self._guard.price(number, hit_cost.kernel_ns(self._by_probe[number].request, kprobes))
+        self._unpriced.clear()

@@ -1,0 +1,87 @@
+"""The guard on a real kernel: a flood is held back, a slow probe beside it is not, and the sums hold."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.agent_driver import Agent, agent
+from tests.lab.test_agent_counts import GETPGID, arm, kernel_counts
+from tests.lab.tracing_state import tracing_state
+
+ENDLESS = "import os\nwhile True: os.getpgid(0)"
+
+
+@pytest.fixture
+def running() -> Iterator[Agent]:
+    before = tracing_state()
+    with agent() as started:
+        yield started
+        assert started.quit() == []
+    assert tracing_state() == before
+
+
+@pytest.fixture
+def flood() -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen(["python3", "-I", "-S", "-c", ENDLESS]) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def wait_for_state(started: Agent, probe: int, state: str) -> None:
+    started.wait(lambda: started.guard.get(probe, {}).get("state") == state)
+
+
+def test_a_flood_is_sampled_and_what_is_counted_stays_exact(running: Agent, flood: subprocess.Popen[bytes]) -> None:
+    running.ask("budget", rate=1500, share=None)
+    slow = running.arm("do_nanosleep")
+    probe, event = arm(running, GETPGID)
+    begin = time.monotonic()
+    wait_for_state(running, probe, "sampled")
+    held_back = time.monotonic() - begin
+    print(f"held back after {held_back:.2f} s")
+    running.ask("budget", rate=1_000_000, share=None)  # in slices it is well within this one
+    running.wait(lambda: running.guard[probe]["unseen"] > 0)
+    subprocess.run(["sleep", "0.1"], check=True)
+    told = running.guard[probe]
+    assert told["rate"] > 1500
+    assert 0 < told["enabled"] < 0.9
+    flood.kill()
+    flood.wait()
+    hits, missed, lost, filtered, not_shown = running.disarm(probe)
+    assert hits == len(running.rows_of(probe)) + not_shown + lost + filtered
+    assert filtered == 0, "nobody else calls it"
+    counted = kernel_counts(event)
+    assert 0 < hits <= counted[0]
+    assert missed == counted[1]
+    assert running.guard[slow]["state"] == "running"
+    assert running.disarm(slow)[0] >= 1
+
+
+def test_what_is_over_the_budget_even_in_slices_is_stopped(running: Agent, flood: subprocess.Popen[bytes]) -> None:
+    running.ask("budget", rate=50, share=None)
+    probe, event = arm(running, GETPGID)
+    wait_for_state(running, probe, "stopped")
+    before = kernel_counts(event)
+    begin = running.batches
+    running.arm("do_nanosleep")
+    subprocess.run(["sleep", "0.3"], check=True)
+    running.wait(lambda: running.batches > begin)
+    assert kernel_counts(event) == before, "it is disabled"
+    hits, _, lost, filtered, not_shown = running.disarm(probe)
+    assert hits == len(running.rows_of(probe)) + not_shown + lost + filtered > 0
+    again, _ = arm(running, GETPGID)
+    running.wait(lambda: again in running.counters)
+
+
+def test_the_default_budget_holds_a_flood_back(running: Agent, flood: subprocess.Popen[bytes]) -> None:
+    probe, _ = arm(running, GETPGID)
+    running.wait(lambda: running.guard.get(probe, {}).get("state") in ("sampled", "stopped"))
+    report = running.guard[probe]
+    print(report)
+    assert report["cost"] > 0.02
