@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Coroutine
 from typing import ClassVar
 
 from textual import on
@@ -14,12 +13,12 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Input, Static
 
-from explorer.screens.confirm import ConfirmScreen
 from explorer.screens.disassembly import DisassemblyScreen
 from explorer.screens.filter_editor import FilterScreen
 from explorer.screens.inspector import InspectorScreen
+from explorer.screens.probe_requests import ProbeRequests
 from explorer.screens.types import PREFIX, TypesScreen
-from explorer.session import family, hot_functions
+from explorer.session import family
 from explorer.session.finding import Found, asks_for_armed
 from explorer.session.live_search import LiveSearch
 from explorer.session.probe import ProbeState
@@ -79,6 +78,7 @@ class BrowseScreen(Screen[None]):
         self.ready = False
         """Whether the panes are there."""
         self._session: Session | None = None
+        self._requests = ProbeRequests(self)
         self._search = LiveSearch(self._list)
         self._listed: Found | None = None
         self._changes: set[Change] = set()
@@ -322,28 +322,14 @@ class BrowseScreen(Screen[None]):
         session, symbol = self._session, self._looked_at
         if session is not None and symbol is not None and not self._refuses(session):
             spec = session.probe_for(symbol, ProbeKind(kind))
-            self._ask_first(session, [spec], lambda: session.toggle(spec))
+            self._requests.arm(session, [spec], lambda: session.toggle(spec))
 
     def action_toggle_variants(self) -> None:
         """Arm or disarm the function that is looked at with all that the compiler made of it."""
         session, symbol = self._session, self._looked_at
         if session is not None and symbol is not None and not self._refuses(session):
             specs = family.specs(session, symbol, ProbeKind.ENTRY)
-            self._ask_first(session, specs, lambda: family.toggle(session, symbol, ProbeKind.ENTRY))
-
-    def _ask_first(
-        self, session: Session, specs: list[ProbeSpec], request: Callable[[], Coroutine[object, object, object]]
-    ) -> None:
-        """Make a request that arms probes; where one is on a function that is deadly hot, once the user has said so."""
-        try:
-            question = hot_functions.question(session, [spec for spec in specs if spec not in session.probes])
-        except KexploreError as error:
-            self._refused(error)
-            return
-        if question:
-            self.app.push_screen(ConfirmScreen(question, "arm it"), lambda yes: self._do(request()) if yes else None)
-        else:
-            self._do(request())
+            self._requests.arm(session, specs, lambda: family.toggle(session, symbol, ProbeKind.ENTRY))
 
     def action_next_of_kin(self, step: int) -> None:
         """Look at another function that comes of the same name."""
@@ -360,14 +346,14 @@ class BrowseScreen(Screen[None]):
         """Whether nothing can be probed there, which is told."""
         refusal = session.hello.refusal() if session.hello is not None else None
         if refusal is not None:
-            self._refused(KexploreError(refusal.message, "t: look at another kernel, the lab's for one"))
+            self._requests.refused(KexploreError(refusal.message, "t: look at another kernel, the lab's for one"))
         return refusal is not None or session.hello is None
 
     def action_inlined(self) -> None:
         """Where the function that is looked at was inlined."""
         symbol = self.card.symbol if self.focused is self.card else self.functions.selected
         if self._session is not None:
-            self._do(self._show_inlined(self._session, symbol, self.search_box.value.strip()))
+            self._requests.make(self._show_inlined(self._session, symbol, self.search_box.value.strip()))
 
     async def _show_inlined(self, session: Session, symbol: Symbol | None, query: str) -> None:
         """Show the copies of what was typed, if that is inlined only, or else of the function that is looked at."""
@@ -392,34 +378,20 @@ class BrowseScreen(Screen[None]):
 
         def answered(condition: str | None) -> None:
             if condition is not None:
-                self._do(session.set_filter(probe.spec, condition))
+                self._requests.make(session.set_filter(probe.spec, condition))
 
         self.app.push_screen(FilterScreen(probe, session.scope(probe)), answered)
 
     def action_disarm(self) -> None:
         """Disarm the probe under the cursor."""
         if self.probes.selected is not None and self._session is not None:
-            self._do(self._session.disarm(self.probes.selected.spec))
+            self._requests.make(self._session.disarm(self.probes.selected.spec))
 
     def action_disarm_all(self) -> None:
         """Disarm every probe."""
         if self._session is not None:
             for spec in list(self._session.probes):
-                self._do(self._session.disarm(spec))
-
-    def _do(self, request: Coroutine[object, object, object]) -> None:
-        """Await a request to the session without holding up the screen; tell why it was refused."""
-
-        async def awaited() -> None:
-            try:
-                await request
-            except KexploreError as error:
-                self._refused(error)
-
-        self.run_worker(awaited(), group="probes")
-
-    def _refused(self, error: KexploreError) -> None:
-        self.notify(error.hint or " ", title=error.message, severity="error", markup=False, timeout=8)
+                self._requests.make(self._session.disarm(spec))
 
     # Events
 

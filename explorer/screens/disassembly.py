@@ -13,6 +13,7 @@ from textual.screen import Screen
 from textual.strip import Strip
 from textual.widget import Widget
 
+from explorer.screens.probe_requests import ProbeRequests
 from explorer.session.code_words import remark, spec_at
 from explorer.session.kernel_code import Listing
 from explorer.session.session import Change, Session
@@ -68,6 +69,7 @@ class DisassemblyScreen(Screen[None]):
     def __init__(self, session: Session, symbol: Symbol) -> None:
         super().__init__()
         self._session = session
+        self._requests = ProbeRequests(self)
         self.symbol = symbol
         """The function that is listed or being read."""
         self._history: list[_Visit] = []
@@ -100,17 +102,10 @@ class DisassemblyScreen(Screen[None]):
         if site is None or listing is None or catalog is None:
             return
         if site.cause:
-            self._refused(KexploreError(f"no probe at +{listing.offset(site):#x}: {site.cause}"))
+            self._requests.refused(KexploreError(f"no probe at +{listing.offset(site):#x}: {site.cause}"))
             return
         spec = spec_at(catalog, listing, site, self._session.probe_for(listing.symbol))
-
-        async def toggled() -> None:
-            try:
-                await self._session.toggle(spec)
-            except KexploreError as error:
-                self._refused(error)
-
-        self.run_worker(toggled(), group="probes")
+        self._requests.arm(self._session, [spec], lambda: self._session.toggle(spec))
 
     def action_copy(self) -> None:
         """Copy the place under the cursor."""
@@ -150,7 +145,7 @@ class DisassemblyScreen(Screen[None]):
             return
         found = catalog.at(target)
         if found is None or not found[0].is_function:
-            self._refused(KexploreError(f"there is no function at {target:#x}"))
+            self._requests.refused(KexploreError(f"there is no function at {target:#x}"))
             return
         self._history.append(_Visit(listing.symbol, self._code.cursor))
         self._open(found[0], offset=found[1])
@@ -206,6 +201,3 @@ class DisassemblyScreen(Screen[None]):
     def _heard(self, change: Change) -> None:
         if change in (Change.PROBES, Change.LOST):
             self._code.renew()
-
-    def _refused(self, error: KexploreError) -> None:
-        self.notify(error.hint or " ", title=error.message, severity="error", markup=False, timeout=8)

@@ -11,6 +11,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from explorer.screens.probe_requests import ProbeRequests
 from explorer.session.debuginfo import About
 from explorer.session.session import Change, Session
 from explorer.widgets.cells import count
@@ -41,6 +42,7 @@ class InlinedScreen(ModalScreen[None]):
     def __init__(self, session: Session, about: About, module: str | None) -> None:
         super().__init__()
         self._session = session
+        self._requests = ProbeRequests(self)
         self._about = about
         self._module = module
 
@@ -65,20 +67,19 @@ class InlinedScreen(ModalScreen[None]):
         """Listen no more."""
         self._session.unsubscribe(self._heard)
 
-    async def action_toggle_copy(self) -> None:
+    def action_toggle_copy(self) -> None:
         """Arm or disarm a probe at the copy under the cursor."""
-        copy = self._list.selected
+        copy, session = self._list.selected, self._session
         if copy is None:
             return
-        try:
-            if copy.spec is None:
-                raise KexploreError(f"{copy.place} cannot be probed: {copy.cause}")
-            refusal = self._session.hello.refusal() if self._session.hello else None
-            if refusal is not None:
-                raise refusal
-            await self._session.toggle(copy.spec)
-        except KexploreError as error:
-            self.notify(error.hint or " ", title=error.message, severity="error", markup=False, timeout=8)
+        refusal = session.hello.refusal() if session.hello else None
+        if copy.spec is None:
+            self._requests.refused(KexploreError(f"{copy.place} cannot be probed: {copy.cause}"))
+        elif refusal is not None:
+            self._requests.refused(refusal)
+        else:
+            spec = copy.spec
+            self._requests.arm(session, [spec], lambda: session.toggle(spec))
 
     def action_copy(self) -> None:
         """Copy the place as ``kexplore trace`` takes it."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from explorer.screens.confirm import ConfirmScreen
 from explorer.screens.disassembly import DisassemblyScreen
+from explorer.session import hot_functions
 from tests.kernel_code import READ, at, with_code
 from tests.scripted_agent import ScriptedAgent, address
 from tests.tui.driving import LARGE, SMALL, Driver, running
@@ -104,3 +106,15 @@ async def test_somebody_elses_probe_is_shown_and_what_it_hides_is_not_guessed() 
         await driver.until_shown("somebody else's probe", "#code")
         await driver.press("down", "down", "down")
         await driver.until_shown("not known where instructions begin", "#code-heading")
+
+
+async def test_a_place_in_a_deadly_hot_function_asks_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hot_functions, "question", lambda session, specs: "deadly hot" if specs else "")
+    agent = with_code(ScriptedAgent())
+    async with running(agent) as driver:
+        await listed(driver)
+        await driver.press("down", "down", "space")
+        await driver.until(lambda: isinstance(driver.app.screen, ConfirmScreen))
+        assert not agent.armed
+        await driver.press("y")
+        await driver.until(lambda: offsets(agent) == [9])
