@@ -24,6 +24,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _show(options: argparse.Namespace, agent: LocalAgent | None) -> int:
+    sys.setswitchinterval(0.001)  # a key should not wait five milliseconds for each turn that a worker gives up
     gc.disable()  # imports and loading make hundreds of thousands of objects that stay; the program enables it again
     # Only now: while these are imported, the agent reads the kernel's names.
     import asyncio

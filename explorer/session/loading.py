@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import dataclasses
 import enum
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import TypeVar
 
@@ -25,6 +26,8 @@ _T = TypeVar("_T")
 _ON_NOTRACE = "KPROBE_EVENTS_ON_NOTRACE"
 _TYPES_FIRST = 0.3
 """Seconds that the full list of names waits for the types, which are asked for right behind it."""
+_PAUSE = 0.004
+"""Seconds that a worker rests after some milliseconds of work for later."""
 
 
 class Stage(enum.Enum):
@@ -122,11 +125,16 @@ async def load(
         yield Stage.SEARCH
         if Stage.TERMS in wanted:
             if Stage.PROTOTYPES in wanted:
-                await asyncio.to_thread(loading.functions.add_types)
+                await asyncio.to_thread(loading.functions.add_types, _make_way)
             if Stage.LISTS in wanted:
-                await asyncio.to_thread(loading.functions.add_verdicts)
+                await asyncio.to_thread(loading.functions.add_verdicts, _make_way)
             loading.done.add(Stage.TERMS)
             yield Stage.TERMS
+
+
+def _make_way() -> None:
+    """Let the event loop have the interpreter: somebody may be typing, and nobody waits for these columns yet."""
+    time.sleep(_PAUSE)
 
 
 def _catalog(data: bytes, machine: str) -> Catalog:

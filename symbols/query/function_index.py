@@ -11,7 +11,7 @@ from symbols import bit_sets
 from symbols.catalog import Catalog
 from symbols.naming import Part, part_of
 from symbols.query.terms import Arguments, InModule, Is, Property, Returns, Takes, Term
-from symbols.query.type_columns import TypeColumns
+from symbols.query.type_columns import PIECE, TypeColumns
 from symbols.verdict import Mechanism, Verdict, VerdictKind
 
 _VERDICTS: Mapping[Property, Callable[[Verdict], bool]] = {
@@ -28,6 +28,10 @@ _VERDICTS: Mapping[Property, Callable[[Verdict], bool]] = {
     Property.INT3: lambda verdict: verdict.mechanism is Mechanism.INT3,
 }
 _ERRPTR_NOTE = "errptr: any pointer that is returned; none of them tells whether it may hold an errno"
+
+
+def _no_pause() -> None:
+    """Nobody else wants the processor."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -68,16 +72,22 @@ class FunctionIndex:
         self._verdicts: list[Verdict] = []
         self._verdict_of: bytes | None = None
 
-    def add_types(self) -> None:
-        """Answer terms of types from now on; a worker's job for some 0.5 s."""
-        self._types = TypeColumns(self._catalog, self._rows)
+    def add_types(self, pause: Callable[[], None] = _no_pause) -> None:
+        """Answer terms of types from now on; a worker's job for a second or so.
 
-    def add_verdicts(self) -> None:
-        """Answer terms of verdicts from now on; a worker's job for some 1 s."""
+        Args:
+            pause: Called every few milliseconds, for the worker to make way.
+        """
+        self._types = TypeColumns(self._catalog, self._rows, pause)
+
+    def add_verdicts(self, pause: Callable[[], None] = _no_pause) -> None:
+        """Answer terms of verdicts from now on; otherwise as ``add_types``."""
         numbers: dict[tuple[VerdictKind, Mechanism | None], int] = {}
         verdicts: list[Verdict] = []
         column = bytearray()
-        for row in self._rows:
+        for place, row in enumerate(self._rows):
+            if place % PIECE == 0:
+                pause()
             verdict = self._catalog.verdict(self._catalog.symbol(row))
             alike = verdict.kind, verdict.mechanism
             if alike not in numbers:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from symbols import bit_sets
 from symbols.btf import Btf
@@ -17,6 +17,8 @@ from symbols.query.type_names import TypeName, TypeNameError, TypePattern, name_
 from symbols.symbol import Symbol
 from symbols.system_calls import body_of, entry_of
 
+PIECE = 128
+"""Functions between two pauses: some milliseconds of work."""
 _MANY = 254
 _NOT_KNOWN = 255
 
@@ -31,12 +33,13 @@ class TypeColumns:
         known: The places whose prototype is known.
     """
 
-    def __init__(self, catalog: Catalog, rows: Sequence[int]) -> None:
+    def __init__(self, catalog: Catalog, rows: Sequence[int], pause: Callable[[], None]) -> None:
         """Collect the prototypes.
 
         Args:
             catalog: With the types that are known by now.
             rows: The list: rows of the catalog's table.
+            pause: Called every few milliseconds.
         """
         self._catalog = catalog
         self._size = len(rows)
@@ -49,6 +52,8 @@ class TypeColumns:
         self._by_prototype: dict[Btf, dict[int, _Signature]] = {}
         self._counts = bytearray([_NOT_KNOWN]) * self._size
         for place, row in enumerate(rows):
+            if place % PIECE == 0:
+                pause()
             signature = self._signature(catalog.symbol(row))
             if signature is not None:
                 returned, taken = signature
