@@ -45,7 +45,8 @@ def test_a_flood_is_sampled_and_what_is_counted_stays_exact(running: Agent, floo
     wait_for_state(running, probe, "sampled")
     held_back = time.monotonic() - begin
     print(f"held back after {held_back:.2f} s")
-    running.ask("budget", rate=1_000_000, share=None)  # in slices it is well within this one
+    # Slices take a part of this budget, the whole flood all of it: it is neither stopped nor let run.
+    running.ask("budget", rate=int(running.guard[probe]["rate"]), share=None)
     running.wait(lambda: running.guard[probe]["unseen"] > 0)
     subprocess.run(["sleep", "0.1"], check=True)
     told = running.guard[probe]
