@@ -28,6 +28,7 @@ class GuardedEngine(Engine):
         self._guard = Guard()
         self._throttle = Throttle(self._guard, self)
         self._unpriced: Set[int] = set()
+        self._suspended: Set[int] = set()
         self._keep = 0
 
     def arm(self, probe: object, wanted: object = None) -> Armed:
@@ -43,6 +44,7 @@ class GuardedEngine(Engine):
         """As ``Engine.finish``."""
         self._guard.close(number)
         self._unpriced.discard(number)
+        self._suspended.discard(number)
         return super().finish(number)
 
     def drain(self, keep: int, seconds: float = 0.1) -> bool:
@@ -82,10 +84,8 @@ class GuardedEngine(Engine):
 
     def suspend(self, probe: int) -> None:
         """Disable a probe, which stays armed as far as anybody else is concerned."""
-        assert self._tracefs is not None
-        definition = self._by_probe[probe]
-        self._stop(definition, self._keep)
-        definition.settle(self._tracefs.profile(), self._accounts.hits(probe))
+        self._stop(self._by_probe[probe], self._keep)
+        self._suspended.add(probe)
 
     def resume(self, probe: int) -> None:
         """Enable a suspended probe.
@@ -93,8 +93,20 @@ class GuardedEngine(Engine):
         Raises:
             OSError: The kernel refuses it by now.
         """
+        assert self._tracefs is not None
         assert self._recorder is not None
-        self._recorder.enable(self._by_probe[probe].event, True)
+        definition = self._by_probe[probe]
+        # Only now: a hit that was under way when it was disabled is counted by the kernel later than that.
+        definition.settle(self._tracefs.profile(), self._accounts.hits(probe))
+        self._recorder.enable(definition.event, True)
+        self._suspended.discard(probe)
+
+    def _profile(self) -> Dict[int, Tuple[int, int]]:
+        """As ``Engine._profile``; a suspended probe stands where it stood."""
+        profile = super()._profile()
+        for number in self._suspended:
+            profile[number] = self._accounts.hits(number), profile[number][1]
+        return profile
 
     def _price(self) -> None:
         """Look how the kernel did what is new; where it does not say, the dearest way is assumed."""
