@@ -13,6 +13,7 @@ from typing import Any
 from explorer.commands.connection import narrate, session
 from explorer.errors import ExitCode, UsageError
 from explorer.session import family, hot_functions
+from explorer.session.change import Change
 from explorer.session.events import Event
 from explorer.session.filters.several import apportion
 from explorer.session.gated_command import GatedCommand
@@ -20,7 +21,7 @@ from explorer.session.guard import RAISE_HINT, State
 from explorer.session.loading import Stage
 from explorer.session.probe import Counters, Probe
 from explorer.session.probe_spec import ProbeKind, ProbeSpec
-from explorer.session.session import Change, Session
+from explorer.session.session import Session
 from explorer.session.values import printable
 
 _STAGES = frozenset({Stage.NAMES, Stage.LISTS, Stage.PROTOTYPES})

@@ -14,9 +14,10 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from explorer.screens.probe_requests import ProbeRequests
+from explorer.session.change import Change
 from explorer.session.code_words import remark, spec_at
 from explorer.session.kernel_code import Listing
-from explorer.session.session import Change, Session
+from explorer.session.session import Session
 from explorer.widgets.cells import count, cut
 from explorer.widgets.code_list import CodeList
 from explorer.widgets.key_bar import KeyBar

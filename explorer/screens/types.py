@@ -15,7 +15,8 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Input
 
-from explorer.session.session import Change, Session
+from explorer.session.change import Change
+from explorer.session.session import Session
 from explorer.widgets.cells import count
 from explorer.widgets.key_bar import KeyBar
 from explorer.widgets.line_view import LineView

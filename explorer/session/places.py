@@ -1,11 +1,43 @@
-"""Where in its function a probe lies, and why it may lie nowhere."""
+"""Which function a probe means, where in it it lies, and why it may lie nowhere."""
 
 from __future__ import annotations
 
 from explorer.session.probe_spec import ProbeKind, ProbeSpec
+from symbols import absent_names
 from symbols.catalog import Catalog
 from symbols.errors import Category, KexploreError
 from symbols.symbol import Symbol
+
+
+def symbol_at(catalog: Catalog, spec: ProbeSpec) -> Symbol | None:
+    """The symbol that a spec means; None for an address outside all symbols.
+
+    Raises:
+        UnknownSymbolError: No symbol has this name.
+        KexploreError: The offset lies past the function's end.
+    """
+    if spec.address is not None:
+        found = catalog.at(spec.address)
+        return found[0] if found else None
+    name = f"{spec.module}:{spec.symbol}" if spec.module else spec.symbol
+    symbols = catalog.find(name)
+    if not symbols:
+        raise absent_names.error_on(catalog, name)
+    if catalog.count(symbols[0]) > 1:
+        raise absent_names.several(catalog, name)
+    if spec.offset:
+        landing = catalog.resolve(name, spec.offset)
+        if landing.inside is False:
+            there = f"{landing.hit.name}+{landing.offset:#x}" if landing.hit else "no known function"
+            raise KexploreError(f"{spec} lies past the end of {spec.symbol}: {there} is there")
+    return symbols[0]
+
+
+def spec_of(catalog: Catalog | None, symbol: Symbol, kind: ProbeKind) -> ProbeSpec:
+    """The spec of a symbol that was picked from a list."""
+    if catalog is not None and symbol.address and catalog.count(symbol) > 1:
+        return ProbeSpec("", address=symbol.address, kind=kind)  # the name alone would not say which
+    return ProbeSpec(symbol.name, symbol.module or "", kind=kind)
 
 
 def offset_in(spec: ProbeSpec, symbol: Symbol | None) -> int:

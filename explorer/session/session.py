@@ -6,29 +6,25 @@ Nothing here knows of a screen: whoever shows a session subscribes and is told w
 from __future__ import annotations
 
 import asyncio
-import dataclasses
-import enum
 import functools
-import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from explorer.agent.protocol import Message
 from explorer.errors import AgentError
 from explorer.session import places
 from explorer.session.agent_client import AgentClient
-from explorer.session.events import Event, Journal
+from explorer.session.change import Change, Subscriber
+from explorer.session.events import Event
 from explorer.session.filters.filter import Filter, compile_filter
 from explorer.session.filters.scope import Scope
-from explorer.session.guard import Guarded, State
 from explorer.session.hello import Hello
 from explorer.session.kernel_code import KernelCode
 from explorer.session.loading import EVERYTHING, Loading, Stage, load
 from explorer.session.probe import Counters, Field, Probe, ProbeState, plan_reads
 from explorer.session.probe_spec import ProbeKind, ProbeSpec
+from explorer.session.tally import Tally
 from explorer.session.target import Progress, Target
 from explorer.session.values import FOUR_LEVEL, AddressSpace, Value, address_space, describe
-from symbols import absent_names
 from symbols.abi.conventions import CONVENTIONS
 from symbols.catalog import Catalog
 from symbols.errors import KexploreError
@@ -41,33 +37,6 @@ if TYPE_CHECKING:
 
 ROWS_OUTSTANDING = 500
 """How many rows the agent may send before the explorer has taken some: what a screen can use of one tick."""
-
-
-class Change(enum.Enum):
-    """What a subscriber is told."""
-
-    CATALOG = "names can be listed: told first for those at hand, then for all"
-    SEARCH = "the search index is complete"
-    TERMS = "all terms of queries can be answered"
-    LISTS = "verdicts are known"
-    PROTOTYPES = "prototypes are known"
-    DEBUGINFO = "debug information told something, or its index came nearer"
-    PROBES = "a probe's state or counters changed"
-    EVENTS = "the journal grew"
-    PROBLEM = "something went wrong that nobody asked for"
-    GUARD = "the guard began or ceased to hold a probe back"
-    LOST = "the agent is gone"
-
-
-Subscriber = Callable[[Change], None]
-
-
-@dataclasses.dataclass(slots=True)
-class _Rate:
-    """Hits per second over about a second."""
-
-    since: float
-    hits: int
 
 
 class Session:
@@ -84,9 +53,8 @@ class Session:
         search: The index over ``catalog``; None until ``Change.SEARCH``.
         loading: What has been loaded, and what could not be and why.
         probes: All probes armed, being armed, or refused, by spec, oldest first.
+        tally: What the probes counted and saw.
         journal: The newest events.
-        retired: What probes counted that are disarmed by now: their events are still in the journal.
-        lost: Events overwritten in the kernel's buffers, over all probes.
         problems: What went wrong unasked, newest last: (message, hint).
         code: The kernel's code, to be listed.
         gone: Why the agent is gone; "" while it is there.
@@ -99,17 +67,14 @@ class Session:
         self.search: SearchIndex | None = None
         self.loading = Loading()
         self.probes: dict[ProbeSpec, Probe] = {}
-        self.journal = Journal(capacity)
-        self.retired = Counters()
-        self.lost = 0
+        self.tally = Tally(capacity)
+        self.journal = self.tally.journal
         self.problems: list[tuple[str, str]] = []
         self.gone = ""
         self.space: AddressSpace = FOUR_LEVEL
         self._rows_outstanding = rows_outstanding
         self._client: AgentClient | None = None
         self._subscribers: list[Subscriber] = []
-        self._by_number: dict[int, Probe] = {}
-        self._rates: dict[int, _Rate] = {}
         self.code = KernelCode(self.fact)
         self._locks: dict[ProbeSpec, asyncio.Lock] = {}
 
@@ -215,10 +180,8 @@ class Session:
                 probe.state = ProbeState.DISARMING
                 self._tell(Change.PROBES)
                 answer = await self._connected().request("disarm", probe=probe.number)
-                probe.counters = Counters(*answer["counters"])
-                self._rates.pop(probe.number, None)
+                self.tally.disarmed(probe, Counters(*answer["counters"]))
             probe.state, probe.rate = ProbeState.DISARMED, 0.0
-            self.retired += probe.counters
             self.probes.pop(spec, None)
             self._tell(Change.PROBES)
             return probe
@@ -327,9 +290,7 @@ class Session:
 
     def tick(self) -> None:
         """Bring the rates up to date where no batch did; call it about once a second."""
-        now = time.monotonic()
-        for number, probe in self._by_number.items():
-            self._measure(probe, number, now)
+        self.tally.tick()
 
     def resolve(self, spec: ProbeSpec) -> Symbol | None:
         """The symbol that a spec means; None for an address outside all symbols.
@@ -340,21 +301,7 @@ class Session:
         """
         if self.catalog is None:
             raise AgentError("the list of names has not been loaded yet", "wait a moment")
-        if spec.address is not None:
-            found = self.catalog.at(spec.address)
-            return found[0] if found else None
-        name = f"{spec.module}:{spec.symbol}" if spec.module else spec.symbol
-        symbols = self.catalog.find(name)
-        if not symbols:
-            raise absent_names.error_on(self.catalog, name)
-        if self.catalog.count(symbols[0]) > 1:
-            raise absent_names.several(self.catalog, name)
-        if spec.offset:
-            landing = self.catalog.resolve(name, spec.offset)
-            if landing.inside is False:
-                there = f"{landing.hit.name}+{landing.offset:#x}" if landing.hit else "no known function"
-                raise KexploreError(f"{spec} lies past the end of {spec.symbol}: {there} is there")
-        return symbols[0]
+        return places.symbol_at(self.catalog, spec)
 
     def describe(self, event: Event) -> list[Value]:
         """The values of an event, ready to be shown."""
@@ -362,9 +309,7 @@ class Session:
 
     def probe_for(self, symbol: Symbol, kind: ProbeKind = ProbeKind.ENTRY) -> ProbeSpec:
         """The spec of a symbol that was picked from a list."""
-        if self.catalog is not None and symbol.address and self.catalog.count(symbol) > 1:
-            return ProbeSpec("", address=symbol.address, kind=kind)  # the name alone would not say which
-        return ProbeSpec(symbol.name, symbol.module or "", kind=kind)
+        return places.spec_of(self.catalog, symbol, kind)
 
     async def _plan(
         self, spec: ProbeSpec, symbol: Symbol | None
@@ -404,10 +349,7 @@ class Session:
         return self._client
 
     def _armed(self, probe: Probe, number: int) -> None:
-        """From now on: its first events come right behind the answer."""
-        probe.number, probe.state = number, ProbeState.ARMED
-        self._by_number[number] = probe
-        self._rates[number] = _Rate(time.monotonic(), 0)
+        self.tally.armed(probe, number)
         self._tell(Change.PROBES)
 
     def _tell(self, change: Change) -> None:
@@ -416,7 +358,9 @@ class Session:
 
     def _heard(self, message: Message) -> None:
         if message["op"] == "batch":
-            self._take_batch(message)
+            for change in self.tally.take(message):
+                self._tell(change)
+            self._grant(len(message["rows"]))
         elif message["op"] == "problem":
             self.problems.append((message["message"], message["hint"]))
             self._tell(Change.PROBLEM)
@@ -427,57 +371,7 @@ class Session:
                 probe.state, probe.rate = ProbeState.DISARMED, 0.0
             self._tell(Change.LOST)
 
-    def _take_batch(self, message: Message) -> None:
-        self.lost = int(message["lost"])
-        now = time.monotonic()
-        for key, counters in message["counters"].items():
-            number = int(key)
-            probe = self._by_number.get(number)
-            if probe is None:
-                continue
-            probe.counters = Counters(*counters)
-            self._measure(probe, number, now)
-        rows = message["rows"]
-        for row in rows:
-            self._take_row(row)
-        held_back = self._take_guard(message.get("guard", {}))
-        if message["counters"] or "guard" in message:
-            self._tell(Change.PROBES)
-        if held_back:
-            self._tell(Change.GUARD)
-        if rows:
-            self._tell(Change.EVENTS)
-            self._grant(len(rows))
-
-    def _take_guard(self, reports: dict[str, Message]) -> bool:
-        """Whether one of them says that a probe is held back or no longer is."""
-        changed = False
-        for key, report in reports.items():
-            probe = self._by_number.get(int(key))
-            if probe is not None:
-                before, probe.guard = probe.guard, Guarded.from_message(report)
-                changed |= (before.state if before else State.RUNNING) is not probe.guard.state
-        return changed
-
-    def _measure(self, probe: Probe, number: int, now: float) -> None:
-        rate = self._rates.get(number)
-        if rate is not None and now - rate.since >= 1.0:
-            probe.rate = (probe.counters.hits - rate.hits) / (now - rate.since)
-            self._rates[number] = _Rate(now, probe.counters.hits)
-
-    def _take_row(self, row: list[Any]) -> None:
-        number, moment, cpu, tid, pid, comm, context, values, registers = row
-        probe = self._by_number.get(number)
-        if probe is None:
-            return
-        self.journal.append(
-            Event(
-                self.journal.last_number + 1, probe, moment, cpu, tid, pid, comm, context, tuple(values),
-                tuple(registers) if registers is not None else None,
-            )
-        )  # fmt: skip
-
     def _grant(self, rows: int) -> None:
-        if self._client is not None:
+        if rows and self._client is not None:
             task = asyncio.ensure_future(self._client.credit(rows))
             task.add_done_callback(lambda done: done.cancelled() or done.exception())

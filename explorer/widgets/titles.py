@@ -52,7 +52,7 @@ def events_title(flow: str, session: Session | None, width: int) -> str:
     """
     if session is None or not (session.probes or session.journal.last_number):
         return flow
-    total = sum((probe.counters for probe in session.probes.values()), start=session.retired)
+    total = sum((probe.counters for probe in session.probes.values()), start=session.tally.retired)
     numbers = {
         "shown": session.journal.last_number,
         "not shown": total.not_shown,

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from explorer.session import hot_functions
+from explorer.session.change import Change
 from explorer.session.guard import Guarded, State
 from explorer.session.probe_spec import ProbeSpec
-from explorer.session.session import Change, Session
+from explorer.session.session import Session
 from tests.scripted_agent import ScriptedAgent, ScriptedTarget, address
 
 OPEN = "do_sys_openat2"

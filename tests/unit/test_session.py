@@ -9,10 +9,11 @@ import pytest
 
 from explorer.agent.protocol import Code
 from explorer.errors import AgentError
+from explorer.session.change import Change
 from explorer.session.loading import Stage
 from explorer.session.probe import ProbeState
 from explorer.session.probe_spec import ProbeKind, ProbeSpec
-from explorer.session.session import Change, Session
+from explorer.session.session import Session
 from symbols.errors import Category, FactError, KexploreError, UnknownSymbolError
 from symbols.verdict import VerdictKind
 from tests.scripted_agent import AT_FDCWD, ScriptedAgent, ScriptedTarget, address

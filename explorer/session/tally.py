@@ -1,0 +1,114 @@
+"""What the agent tells of armed probes: events for the journal, counters, rates, the guard's word."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from typing import Any
+
+from explorer.agent.protocol import Message
+from explorer.session.change import Change
+from explorer.session.events import Event, Journal
+from explorer.session.guard import Guarded, State
+from explorer.session.probe import Counters, Probe, ProbeState
+
+
+@dataclasses.dataclass(slots=True)
+class _Rate:
+    """Hits per second over about a second."""
+
+    since: float
+    hits: int
+
+
+class Tally:
+    """What the armed probes of a session counted and saw.
+
+    Args:
+        capacity: How many events the journal keeps.
+
+    Attributes:
+        journal: The newest events.
+        retired: What probes counted that are disarmed by now: their events are still in the journal.
+        lost: Events overwritten in the kernel's buffers, over all probes.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self.journal = Journal(capacity)
+        self.retired = Counters()
+        self.lost = 0
+        self._by_number: dict[int, Probe] = {}
+        self._rates: dict[int, _Rate] = {}
+
+    def armed(self, probe: Probe, number: int) -> None:
+        """From now on: a probe's first events come right behind the agent's answer."""
+        probe.number, probe.state = number, ProbeState.ARMED
+        self._by_number[number] = probe
+        self._rates[number] = _Rate(time.monotonic(), 0)
+
+    def disarmed(self, probe: Probe, counters: Counters) -> None:
+        """These are the final counters of a probe; its events stay in the journal."""
+        probe.counters = counters
+        self.retired += counters
+        if probe.number is not None:
+            self._rates.pop(probe.number, None)
+
+    def tick(self) -> None:
+        """Bring the rates up to date where no batch did."""
+        now = time.monotonic()
+        for number, probe in self._by_number.items():
+            self._measure(probe, number, now)
+
+    def take(self, batch: Message) -> list[Change]:
+        """Take in a ``batch`` of the protocol.
+
+        Returns:
+            What changed, to be told in this order.
+        """
+        changes: list[Change] = []
+        self.lost = int(batch["lost"])
+        now = time.monotonic()
+        for key, counters in batch["counters"].items():
+            number = int(key)
+            probe = self._by_number.get(number)
+            if probe is not None:
+                probe.counters = Counters(*counters)
+                self._measure(probe, number, now)
+        for row in batch["rows"]:
+            self._take_row(row)
+        reports = batch.get("guard", {})
+        if batch["counters"] or reports:
+            changes.append(Change.PROBES)
+        if self._take_guard(reports):
+            changes.append(Change.GUARD)
+        if batch["rows"]:
+            changes.append(Change.EVENTS)
+        return changes
+
+    def _take_guard(self, reports: dict[str, Message]) -> bool:
+        """Whether one of them says that a probe is held back or no longer is."""
+        changed = False
+        for key, report in reports.items():
+            probe = self._by_number.get(int(key))
+            if probe is not None:
+                before, probe.guard = probe.guard, Guarded.from_message(report)
+                changed |= (before.state if before else State.RUNNING) is not probe.guard.state
+        return changed
+
+    def _measure(self, probe: Probe, number: int, now: float) -> None:
+        rate = self._rates.get(number)
+        if rate is not None and now - rate.since >= 1.0:
+            probe.rate = (probe.counters.hits - rate.hits) / (now - rate.since)
+            self._rates[number] = _Rate(now, probe.counters.hits)
+
+    def _take_row(self, row: list[Any]) -> None:
+        number, moment, cpu, tid, pid, comm, context, values, registers = row
+        probe = self._by_number.get(number)
+        if probe is None:
+            return
+        self.journal.append(
+            Event(
+                self.journal.last_number + 1, probe, moment, cpu, tid, pid, comm, context, tuple(values),
+                tuple(registers) if registers is not None else None,
+            )
+        )  # fmt: skip
