@@ -14,16 +14,14 @@ from textual.screen import Screen
 from textual.widgets import Input, Static
 
 from explorer.screens.disassembly import DisassemblyScreen
-from explorer.screens.filter_editor import FilterScreen
 from explorer.screens.inspector import InspectorScreen
 from explorer.screens.probe_requests import ProbeRequests
 from explorer.screens.types import PREFIX, TypesScreen
-from explorer.session import family
+from explorer.session.change import Change
 from explorer.session.finding import Found, asks_for_armed
 from explorer.session.live_search import LiveSearch
-from explorer.session.probe import ProbeState
 from explorer.session.probe_spec import ProbeKind, ProbeSpec
-from explorer.session.session import Change, Session
+from explorer.session.session import Session
 from explorer.session.switchboard import Switchboard
 from explorer.terminal import SMALLEST
 from explorer.widgets import event_line, titles
@@ -38,7 +36,6 @@ from explorer.widgets.probe_list import ProbeList
 from explorer.widgets.query_note import QueryNote
 from explorer.widgets.search_box import SearchBox
 from explorer.widgets.status_bar import StatusBar
-from symbols.errors import KexploreError
 from symbols.search import highlight
 from symbols.symbol import Symbol
 
@@ -210,15 +207,19 @@ class BrowseScreen(Screen[None]):
         else:
             self._ask()
 
+    @property
+    def _looked_at(self) -> Symbol | None:
+        return self.card.symbol if self.focused is self.card else self.functions.selected
+
     def action_code(self) -> None:
         """The instructions of the function that is looked at, to pick places for probes from."""
-        symbol = self.card.symbol if self.focused is self.card else self.functions.selected
-        if symbol is not None and self._session is not None:
-            self.app.push_screen(DisassemblyScreen(self._session, symbol))
+        session, symbol = self._session, self._looked_at
+        if session is not None and symbol is not None:
+            self.app.push_screen(DisassemblyScreen(session, symbol))
 
     def action_types(self) -> None:
         """Browse the types of the prototype that is looked at."""
-        self._browse_types("", self.card.symbol if self.focused is self.card else self.functions.selected)
+        self._browse_types("", self._looked_at)
 
     def _browse_types(self, query: str, symbol: Symbol | None = None) -> None:
         if isinstance(self.app.screen, TypesScreen):
@@ -320,16 +321,14 @@ class BrowseScreen(Screen[None]):
     def action_toggle_probe(self, kind: str) -> None:
         """Arm or disarm a probe on the function that is looked at."""
         session, symbol = self._session, self._looked_at
-        if session is not None and symbol is not None and not self._refuses(session):
-            spec = session.probe_for(symbol, ProbeKind(kind))
-            self._requests.arm(session, [spec], lambda: session.toggle(spec))
+        if session is not None and symbol is not None:
+            self._requests.toggle(session, symbol, ProbeKind(kind))
 
     def action_toggle_variants(self) -> None:
         """Arm or disarm the function that is looked at with all that the compiler made of it."""
         session, symbol = self._session, self._looked_at
-        if session is not None and symbol is not None and not self._refuses(session):
-            specs = family.specs(session, symbol, ProbeKind.ENTRY)
-            self._requests.arm(session, specs, lambda: family.toggle(session, symbol, ProbeKind.ENTRY))
+        if session is not None and symbol is not None:
+            self._requests.toggle_variants(session, symbol)
 
     def action_next_of_kin(self, step: int) -> None:
         """Look at another function that comes of the same name."""
@@ -338,49 +337,23 @@ class BrowseScreen(Screen[None]):
             self.card.show(session, next_of_kin(session, symbol, step))
             self.action_focus_pane("card")
 
-    @property
-    def _looked_at(self) -> Symbol | None:
-        return self.card.symbol if self.focused is self.card else self.functions.selected
-
-    def _refuses(self, session: Session) -> bool:
-        """Whether nothing can be probed there, which is told."""
-        refusal = session.hello.refusal() if session.hello is not None else None
-        if refusal is not None:
-            self._requests.refused(KexploreError(refusal.message, "t: look at another kernel, the lab's for one"))
-        return refusal is not None or session.hello is None
-
     def action_inlined(self) -> None:
         """Where the function that is looked at was inlined."""
-        symbol = self.card.symbol if self.focused is self.card else self.functions.selected
         if self._session is not None:
-            self._requests.make(self._show_inlined(self._session, symbol, self.search_box.value.strip()))
+            query = self.search_box.value.strip()
+            self._requests.make(self._show_inlined(self._session, self._looked_at, query))
 
     async def _show_inlined(self, session: Session, symbol: Symbol | None, query: str) -> None:
-        """Show the copies of what was typed, if that is inlined only, or else of the function that is looked at."""
-        from explorer.screens.inlined import InlinedScreen  # reading DWARF takes a while to import
+        from explorer.screens import inlined  # reading DWARF takes a while to import
 
-        if session.catalog is not None and session.catalog.inlined_only(query):
-            about = await session.debuginfo.about_name(query)
-        elif symbol is not None:
-            about = await session.debuginfo.about(symbol)
-        else:
-            return
-        if not about.copies:
-            scope = "" if about.complete else " in its own source file"
-            raise KexploreError(about.cause or f"{about.name} was inlined nowhere{scope}")
-        self.app.push_screen(InlinedScreen(session, about, symbol.module if symbol else None))
+        screen = await inlined.screen_for(session, symbol, query)
+        if screen is not None:
+            self.app.push_screen(screen)
 
     def action_filter(self) -> None:
         """Edit the filter of the probe under the cursor; it goes on counting meanwhile."""
-        probe, session = self.probes.selected, self._session
-        if probe is None or session is None or probe.state is not ProbeState.ARMED:
-            return
-
-        def answered(condition: str | None) -> None:
-            if condition is not None:
-                self._requests.make(session.set_filter(probe.spec, condition))
-
-        self.app.push_screen(FilterScreen(probe, session.scope(probe)), answered)
+        if self.probes.selected is not None and self._session is not None:
+            self._requests.edit_filter(self._session, self.probes.selected)
 
     def action_disarm(self) -> None:
         """Disarm the probe under the cursor."""

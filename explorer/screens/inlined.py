@@ -12,14 +12,16 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from explorer.screens.probe_requests import ProbeRequests
+from explorer.session.change import Change
 from explorer.session.debuginfo import About
-from explorer.session.session import Change, Session
+from explorer.session.session import Session
 from explorer.widgets.cells import count
 from explorer.widgets.copy_list import CopyList
 from explorer.widgets.line_view import LineView
 from symbols.errors import KexploreError
 from symbols.location import Unknown
 from symbols.prototype import Parameter
+from symbols.symbol import Symbol
 
 _PORTION = 16
 """Copies that are described in one go; each may be in another source file."""
@@ -117,3 +119,21 @@ def _argument(parameter: Parameter) -> str:
     location = parameter.location
     where = location.cause if isinstance(location, Unknown) else location.text()
     return f"  {parameter.name or '-'}  {where}"
+
+
+async def screen_for(session: Session, symbol: Symbol | None, query: str) -> InlinedScreen | None:
+    """The copies of what was typed, if that is inlined only, or else of a symbol; None where there is neither.
+
+    Raises:
+        KexploreError: It was inlined nowhere, or that cannot be told.
+    """
+    if session.catalog is not None and session.catalog.inlined_only(query):
+        about = await session.debuginfo.about_name(query)
+    elif symbol is not None:
+        about = await session.debuginfo.about(symbol)
+    else:
+        return None
+    if not about.copies:
+        scope = "" if about.complete else " in its own source file"
+        raise KexploreError(about.cause or f"{about.name} was inlined nowhere{scope}")
+    return InlinedScreen(session, about, symbol.module if symbol else None)

@@ -8,10 +8,13 @@ from typing import Any
 from textual.screen import Screen
 
 from explorer.screens.confirm import ConfirmScreen
-from explorer.session import hot_functions
-from explorer.session.probe_spec import ProbeSpec
+from explorer.screens.filter_editor import FilterScreen
+from explorer.session import family, hot_functions
+from explorer.session.probe import Probe, ProbeState
+from explorer.session.probe_spec import ProbeKind, ProbeSpec
 from explorer.session.session import Session
 from symbols.errors import KexploreError
+from symbols.symbol import Symbol
 
 Request = Coroutine[object, object, object]
 
@@ -49,6 +52,38 @@ class ProbeRequests:
             self._screen.app.push_screen(confirm, lambda yes: self.make(request()) if yes else None)
         else:
             self.make(request())
+
+    def toggle(self, session: Session, symbol: Symbol, kind: ProbeKind) -> None:
+        """Arm or disarm a probe on a function that was picked from a list."""
+        if not self._can_probe(session):
+            return
+        spec = session.probe_for(symbol, kind)
+        self.arm(session, [spec], lambda: session.toggle(spec))
+
+    def toggle_variants(self, session: Session, symbol: Symbol) -> None:
+        """Arm or disarm a function with all that the compiler made of it."""
+        if not self._can_probe(session):
+            return
+        specs = family.specs(session, symbol, ProbeKind.ENTRY)
+        self.arm(session, specs, lambda: family.toggle(session, symbol, ProbeKind.ENTRY))
+
+    def edit_filter(self, session: Session, probe: Probe) -> None:
+        """Let the user edit the filter of an armed probe, which goes on counting meanwhile."""
+        if probe.state is not ProbeState.ARMED:
+            return
+
+        def answered(condition: str | None) -> None:
+            if condition is not None:
+                self.make(session.set_filter(probe.spec, condition))
+
+        self._screen.app.push_screen(FilterScreen(probe, session.scope(probe)), answered)
+
+    def _can_probe(self, session: Session) -> bool:
+        """Whether the session's kernel takes probes; why it does not is told."""
+        refusal = session.hello.refusal() if session.hello is not None else None
+        if refusal is not None:
+            self.refused(KexploreError(refusal.message, "t: look at another kernel, the lab's for one"))
+        return refusal is None and session.hello is not None
 
     def refused(self, error: KexploreError) -> None:
         """Tell why something was not done."""
