@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from symbols.abi.shape import Shape, ShapeKind, unknown
+import functools
+
+from symbols.abi import aggregate
+from symbols.abi.shape import Shape, scalar, unknown
 from symbols.btf import Btf
 from symbols.btf_format import Kind
 from symbols.btf_records import VOID_ID, BtfType
@@ -13,12 +16,6 @@ from symbols.errors import BtfError
 _QUALIFIERS = frozenset({Kind.CONST, Kind.VOLATILE, Kind.RESTRICT, Kind.TYPE_TAG})
 _AGGREGATES = frozenset({Kind.STRUCT, Kind.UNION})
 _ENUMS = frozenset({Kind.ENUM, Kind.ENUM64})
-_IN_REGISTERS = 16
-"""The largest aggregate, in bytes, whose inside decides how it is passed."""
-_MAXIMUM_PARTS = 4096
-"""Members looked at for one shape; damaged data must not keep anybody waiting."""
-_MAXIMUM_DEPTH = 32
-"""Structs inside structs."""
 
 
 def c_type(btf: Btf, type_id: int, bits: int | None = None) -> CType:
@@ -73,85 +70,31 @@ def shape_of(btf: Btf, type_id: int) -> Shape:
     if size is None:
         return unknown(f"the size of {declaration(btf, type_id)} is not known")
     if record.kind in _AGGREGATES:
-        return _AggregateWalk(btf, size).shape(record)
-    if record.kind is Kind.FLOAT:
-        return Shape(ShapeKind.FLOATING, size, size)
-    if size == 16:
-        return Shape(ShapeKind.WIDE, size, size)
-    if size not in (1, 2, 4, 8):
-        return unknown(f"an integer of {size} bytes")
-    return Shape(ShapeKind.INTEGER, size, size)
+        return aggregate.shape_of(_aggregate(btf, record), functools.partial(_part, btf), BtfError)
+    return scalar(size, floating=record.kind is Kind.FLOAT)
 
 
-class _AggregateWalk:
-    """Looks at every part of a struct or union."""
+def _part(btf: Btf, type_id: int) -> aggregate.Part[int]:
+    record = btf.resolve(type_id)
+    if record is None:
+        raise BtfError("a member is void")
+    if record.kind is Kind.ARRAY:
+        element, count = btf.array(record)
+        return aggregate.Array(element, btf.size_of(element) or 0, count)
+    if record.kind in _AGGREGATES:
+        return _aggregate(btf, record)
+    return aggregate.Scalar(btf.size_of(record.id), record.kind is Kind.FLOAT, declaration(btf, type_id))
 
-    def __init__(self, btf: Btf, size: int) -> None:
-        self._btf = btf
-        self._size = size
-        self._left = _MAXIMUM_PARTS
-        self._misaligned = False
-        self._floating = False
-        self._held = 0
-        """A bit for each word that a member lies in."""
-        self._cause = ""
 
-    def shape(self, record: BtfType) -> Shape:
-        alignment = self._members(record, 0, 0)
-        if self._cause:
-            return unknown(self._cause)
-        kind = ShapeKind.FLOATING if self._floating else ShapeKind.AGGREGATE
-        hollow = self._size <= _IN_REGISTERS and self._held != (1 << -(-self._size // 8)) - 1
-        return Shape(kind, self._size, alignment, self._misaligned, hollow=hollow)
-
-    def _members(self, record: BtfType, start: int, depth: int) -> int:
-        """Walk the members of a struct that lies at ``start``; returns its alignment."""
-        alignment = 1
-        packed = False
-        for member in self._btf.members(record):
-            if member.bit_size is None:
-                offset = member.bit_offset // 8
-                own = self._part(member.type, start + offset, depth)
-                packed |= offset % own != 0
-            else:
-                self._hold(8 * start + member.bit_offset, member.bit_size)
-                own = min(self._btf.size_of(member.type) or 1, 8)
-            alignment = max(alignment, own)
-        return 1 if packed or (record.size or 0) % alignment else alignment
-
-    def _part(self, type_id: int, start: int, depth: int) -> int:
-        """Look at a part of the whole that lies at ``start``; returns its alignment."""
-        self._left -= 1
-        if self._left < 0 or depth > _MAXIMUM_DEPTH:
-            raise BtfError("a type is too entangled to tell how it is passed")
-        record = self._btf.resolve(type_id)
-        if record is None:
-            raise BtfError("a member is void")
-        if record.kind is Kind.ARRAY:
-            element, count = self._btf.array(record)
-            size = self._btf.size_of(element) or 0
-            # Of a large aggregate only the alignment matters, which the first element tells. An array of no elements
-            # is looked at like one of one: gcc does so, too.
-            looked_at = min(count, _IN_REGISTERS) if self._size <= _IN_REGISTERS else 1
-            return max(self._part(element, start + index * size, depth + 1) for index in range(max(looked_at, 1)))
-        if record.kind in _AGGREGATES:
-            return self._members(record, start, depth + 1)
-        own = self._btf.size_of(record.id)
-        if own is None:
-            self._cause = f"a member of it, {declaration(self._btf, type_id)}, is not known"
-        if not own:
-            return 1
-        self._floating |= record.kind is Kind.FLOAT
-        self._hold(8 * start, 8 * own)
-        alignment = min(own, 16)
-        self._misaligned |= start % alignment != 0
-        return alignment
-
-    def _hold(self, start: int, bits: int) -> None:
-        """Note the words of a part; one that lies beyond the size (an array of no elements) takes none."""
-        if self._size <= _IN_REGISTERS:
-            for word in range(start // 64, min(-(-(start + bits) // 64), -(-self._size // 8))):
-                self._held |= 1 << word
+def _aggregate(btf: Btf, record: BtfType) -> aggregate.Aggregate[int]:
+    members = (
+        aggregate.Member(
+            member.type, member.bit_offset, member.bit_size,
+            None if member.bit_size is None else min(btf.size_of(member.type) or 1, 8),
+        )
+        for member in btf.members(record)
+    )  # fmt: skip
+    return aggregate.Aggregate(record.size or 0, members)
 
 
 def _unqualified(btf: Btf, type_id: int) -> int:

@@ -66,3 +66,14 @@ class Shape:
 def unknown(cause: str) -> Shape:
     """The shape of a type that is not known well enough."""
     return Shape(ShapeKind.UNKNOWN, 0, cause=cause)
+
+
+def scalar(size: int, *, floating: bool) -> Shape:
+    """The shape of a number or pointer of so many bytes."""
+    if floating:
+        return Shape(ShapeKind.FLOATING, size, size)
+    if size == 16:
+        return Shape(ShapeKind.WIDE, size, size)
+    if size not in (1, 2, 4, 8):
+        return unknown(f"an integer of {size} bytes")
+    return Shape(ShapeKind.INTEGER, size, size)

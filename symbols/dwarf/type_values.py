@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from symbols.abi.shape import Shape, ShapeKind, unknown
+import math
+
+from symbols.abi import aggregate
+from symbols.abi.shape import Shape, scalar, unknown
 from symbols.c_types import UNKNOWN_TYPE, VOID, CType, TypeKind
 from symbols.dwarf.c_text import QUALIFIERS, count_of, declaration
 from symbols.dwarf.constants import At, Encoding, Tag
@@ -16,9 +19,7 @@ _KINDS = {
     Encoding.UNSIGNED: TypeKind.UNSIGNED, Encoding.UNSIGNED_CHAR: TypeKind.UNSIGNED,
 }  # fmt: skip
 _MOST_STEPS = 64
-_MAXIMUM_PARTS = 4096
-_MAXIMUM_DEPTH = 32
-_IN_REGISTERS = 16
+_FLOATING = (Encoding.FLOAT, Encoding.COMPLEX_FLOAT)
 
 
 def c_type(type_: Entry | None) -> CType:
@@ -62,14 +63,8 @@ def shape_of(type_: Entry | None) -> Shape:
     if size is None:
         return unknown(f"the size of {declaration(type_)} is not known")
     if plain.tag in _AGGREGATES:
-        return _AggregateWalk(size).shape(plain)
-    if plain.tag == Tag.BASE_TYPE and plain.number(At.ENCODING) in (Encoding.FLOAT, Encoding.COMPLEX_FLOAT):
-        return Shape(ShapeKind.FLOATING, size, size)
-    if size == 16:
-        return Shape(ShapeKind.WIDE, size, size)
-    if size not in (1, 2, 4, 8):
-        return unknown(f"an integer of {size} bytes")
-    return Shape(ShapeKind.INTEGER, size, size)
+        return aggregate.shape_of(_aggregate(plain), _part, DebugInfoError)
+    return scalar(size, floating=plain.tag == Tag.BASE_TYPE and plain.number(At.ENCODING) in _FLOATING)
 
 
 def resolve(type_: Entry | None) -> Entry | None:
@@ -101,78 +96,29 @@ def size_of(type_: Entry | None) -> int | None:
     return None
 
 
-class _AggregateWalk:
-    """Looks at every part of a struct or union."""
+def _part(type_: Entry | None) -> aggregate.Part[Entry | None]:
+    plain = resolve(type_)
+    if plain is None:
+        raise DebugInfoError("debug information is damaged: a member is void")
+    if plain.tag == Tag.ARRAY_TYPE:
+        element = plain.target(At.TYPE)
+        return aggregate.Array(element, size_of(element) or 0, math.prod(count_of(plain)))
+    if plain.tag in _AGGREGATES:
+        return _aggregate(plain)
+    return aggregate.Scalar(size_of(plain), plain.number(At.ENCODING) in _FLOATING, declaration(type_))
 
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._left = _MAXIMUM_PARTS
-        self._misaligned = False
-        self._floating = False
-        self._held = 0
-        """A bit for each word that a member lies in."""
-        self._cause = ""
 
-    def shape(self, plain: Entry) -> Shape:
-        alignment = self._members(plain, 0, 0)
-        if self._cause:
-            return unknown(self._cause)
-        kind = ShapeKind.FLOATING if self._floating else ShapeKind.AGGREGATE
-        hollow = self._size <= _IN_REGISTERS and self._held != (1 << -(-self._size // 8)) - 1
-        said = plain.number(At.ALIGNMENT) is not None  # then an attribute tells it, and DWARF does
-        return Shape(kind, self._size, alignment, self._misaligned, hollow=hollow, aligned=said)
+def _aggregate(plain: Entry) -> aggregate.Aggregate[Entry | None]:
+    members = (_member(child) for child in plain.below() if child.tag == Tag.MEMBER)
+    return aggregate.Aggregate(plain.number(At.BYTE_SIZE) or 0, members, plain.number(At.ALIGNMENT))
 
-    def _members(self, whole: Entry, start: int, depth: int) -> int:
-        """Walk the members of a struct that lies at ``start``; returns its alignment."""
-        alignment, packed = 1, False
-        for member in whole.below():
-            if member.tag != Tag.MEMBER:
-                continue
-            type_ = member.target(At.TYPE)
-            if (bits := member.number(At.BIT_SIZE)) is not None:
-                self._hold(8 * start + (member.number(At.DATA_BIT_OFFSET) or 0), bits)
-                own = min(size_of(type_) or 1, 8)
-            else:
-                offset = member.number(At.DATA_MEMBER_LOCATION) or 0
-                own = member.number(At.ALIGNMENT) or self._part(type_, start + offset, depth)
-                packed |= offset % own != 0
-            alignment = max(alignment, own)
-        said = whole.number(At.ALIGNMENT)
-        return said or (1 if packed or (whole.number(At.BYTE_SIZE) or 0) % alignment else alignment)
 
-    def _part(self, type_: Entry | None, start: int, depth: int) -> int:
-        """Look at a part of the whole that lies at ``start``; returns its alignment."""
-        self._left -= 1
-        if self._left < 0 or depth > _MAXIMUM_DEPTH:
-            raise DebugInfoError("a type is too entangled to tell how it is passed")
-        plain = resolve(type_)
-        if plain is None:
-            raise DebugInfoError("debug information is damaged: a member is void")
-        if plain.tag == Tag.ARRAY_TYPE:
-            element = plain.target(At.TYPE)
-            size, count = size_of(element) or 0, 1
-            for length in count_of(plain):
-                count *= length
-            looked_at = min(count, _IN_REGISTERS) if self._size <= _IN_REGISTERS else 1
-            return max(self._part(element, start + index * size, depth + 1) for index in range(max(looked_at, 1)))
-        if plain.tag in _AGGREGATES:
-            return self._members(plain, start, depth + 1)
-        own = size_of(plain)
-        if own is None:
-            self._cause = f"a member of it, {declaration(type_)}, is not known"
-        if not own:
-            return 1
-        self._floating |= plain.number(At.ENCODING) in (Encoding.FLOAT, Encoding.COMPLEX_FLOAT)
-        self._hold(8 * start, 8 * own)
-        alignment = min(own, 16)
-        self._misaligned |= start % alignment != 0
-        return alignment
-
-    def _hold(self, start: int, bits: int) -> None:
-        """Note the words of a part; one that lies beyond the size (an array of no elements) takes none."""
-        if self._size <= _IN_REGISTERS:
-            for word in range(start // 64, min(-(-(start + bits) // 64), -(-self._size // 8))):
-                self._held |= 1 << word
+def _member(member: Entry) -> aggregate.Member[Entry | None]:
+    type_ = member.target(At.TYPE)
+    if (bits := member.number(At.BIT_SIZE)) is not None:
+        return aggregate.Member(type_, member.number(At.DATA_BIT_OFFSET) or 0, bits, min(size_of(type_) or 1, 8))
+    offset = member.number(At.DATA_MEMBER_LOCATION) or 0
+    return aggregate.Member(type_, 8 * offset, alignment=member.number(At.ALIGNMENT))
 
 
 def _unqualified(type_: Entry | None) -> Entry | None:
