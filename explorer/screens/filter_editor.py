@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import ClassVar
 
 from rich.segment import Segment
@@ -19,8 +18,8 @@ from explorer.session.filters.filter import Filter, compile_filter
 from explorer.session.filters.scope import Scope
 from explorer.session.probe import Probe
 from explorer.widgets.card_lines import Lines, paragraph
-from explorer.widgets.line_view import LineView
 from explorer.widgets.palette import BRIGHT, ERROR, FAINT, GOOD, KEY, MUTED, TEXT, WARNING
+from explorer.widgets.text_view import TextView
 
 _MOST_CANDIDATES = 12
 
@@ -38,30 +37,8 @@ class FilterInput(Input):
         self.cursor_blink = False  # over a thin line, a program that nobody touches should send nothing
 
 
-class FilterAdvice(LineView, can_focus=False):
+class FilterAdvice(TextView, can_focus=False):
     """Below the line: what is wrong and where, or who will filter; what may be asked for."""
-
-    def __init__(self, *, id: str) -> None:
-        super().__init__(id=id)
-        self._lines: Lines = []
-
-    def show(self, lines: Lines) -> None:
-        """Show other lines."""
-        self._lines = lines
-        self.rows_changed()
-
-    @property
-    def row_count(self) -> int:
-        """Lines."""
-        return len(self._lines)
-
-    def draw_row(self, row: int, width: int) -> Iterable[Segment]:
-        """A line."""
-        return self._lines[row]
-
-    def marks_cursor(self) -> bool:
-        """It is read."""
-        return False
 
 
 class FilterScreen(ModalScreen[str | None]):
@@ -104,7 +81,7 @@ class FilterScreen(ModalScreen[str | None]):
         advice = self.query_one(FilterAdvice)
         width = advice.scrollable_content_region.width
         if width:
-            advice.show([*self._judgement(width), [], *self._names(width)])
+            advice.show_lines([*self._judgement(width), [], *self._names(width)])
 
     def _judgement(self, width: int) -> Lines:
         text = self._line.value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from rich.segment import Segment
@@ -12,13 +12,14 @@ from textual.containers import Vertical
 from textual.dom import DOMNode
 from textual.screen import ModalScreen, Screen
 
-from explorer.widgets.card_lines import Lines, paragraph
+from explorer.widgets.card_lines import paragraph
 from explorer.widgets.cells import fit
 from explorer.widgets.key_bar import keys_of
 from explorer.widgets.line_view import LineView
 from explorer.widgets.palette import BRIGHT, ENTRY, FAINT, KEY, MATCH, MUTED, RETURN, TEXT, WARNING
 from explorer.widgets.query_help import QUERY_HELP
 from explorer.widgets.search_box import SearchBox
+from explorer.widgets.text_view import TextView
 
 _MARKS = (
     ("→ ← ↔", ENTRY, "a probe is armed at the entry, at the return, at both"),
@@ -40,7 +41,7 @@ _MARKS = (
 _KEYS_WIDTH = 15
 
 
-class HelpText(LineView):
+class HelpText(TextView):
     """The lines of the help."""
 
     HELP: ClassVar[str] = "help"
@@ -48,33 +49,10 @@ class HelpText(LineView):
     def __init__(self, sections: list[tuple[str, list[Binding]]], *, id: str) -> None:
         super().__init__(id=id)
         self._sections = sections
-        self._lines: Lines = []
-
-    @property
-    def row_count(self) -> int:
-        """Lines."""
-        return len(self._lines)
-
-    def draw_row(self, row: int, width: int) -> Iterable[Segment]:
-        """A line."""
-        return self._lines[row]
-
-    def marks_cursor(self) -> bool:
-        """It is read."""
-        return False
-
-    def action_move(self, rows: int) -> None:
-        """Scroll."""
-        self.scroll_relative(y=rows, animate=False, force=True)
-
-    def action_move_page(self, pages: int) -> None:
-        """Scroll by what is shown."""
-        self.scroll_relative(y=pages * max(1, self.size.height - 1), animate=False, force=True)
 
     def on_resize(self) -> None:
         """Break the lines for this width."""
-        self._lines = list(self._break(self.scrollable_content_region.width))
-        self.rows_changed()
+        self.show_lines(list(self._break(self.scrollable_content_region.width)))
 
     def _break(self, width: int) -> Iterator[list[Segment]]:
         for title, bindings in self._sections:

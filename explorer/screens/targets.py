@@ -22,6 +22,7 @@ from explorer.widgets.card_lines import Lines, paragraph
 from explorer.widgets.cells import fit, fit_right
 from explorer.widgets.line_view import LineView
 from explorer.widgets.palette import BRIGHT, ERROR, FAINT, GOOD, MUTED, TEXT, WARNING
+from explorer.widgets.text_view import TextView
 
 
 class TargetList(LineView):
@@ -60,34 +61,19 @@ class TargetList(LineView):
         yield Segment(" " + target.summary, MUTED)
 
 
-class AttemptLog(LineView, can_focus=False):
+class AttemptLog(TextView, can_focus=False):
     """The steps of reaching a target, and how it ended."""
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
         self._attempt: Attempt | None = None
-        self._lines: Lines = []
 
     def show(self, attempt: Attempt | None) -> None:
         """Show an attempt as far as it has come."""
         self._attempt = attempt
         width = self.scrollable_content_region.width
-        self._lines = _log(attempt, width) if attempt is not None and width else []
-        self.rows_changed()
-        self.scroll_to(y=len(self._lines), animate=False, force=True)
-
-    @property
-    def row_count(self) -> int:
-        """Lines so far."""
-        return len(self._lines)
-
-    def draw_row(self, row: int, width: int) -> Iterable[Segment]:
-        """A line."""
-        return self._lines[row]
-
-    def marks_cursor(self) -> bool:
-        """It is read."""
-        return False
+        self.show_lines(_log(attempt, width) if attempt is not None and width else [])
+        self.action_move_to_last()
 
     def on_resize(self) -> None:
         """Lines break elsewhere."""

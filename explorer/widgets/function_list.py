@@ -15,6 +15,7 @@ from explorer.session.probe import Probe, ProbeState
 from explorer.session.probe_spec import ProbeKind
 from explorer.session.session import Session
 from explorer.widgets.cells import fit
+from explorer.widgets.function_keys import function_keys
 from explorer.widgets.line_view import LineView
 from explorer.widgets.palette import (
     BOTH_MARK,
@@ -40,33 +41,9 @@ class FunctionList(LineView):
 
     HELP: ClassVar[str] = "functions"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "space", "screen.toggle_probe('entry')", "Probe", key_display="Space", id="functions.entry-probe",
-            tooltip="Arm or disarm a probe at the entry of the function: each call shows its arguments",
-        ),
-        Binding(
-            "r", "screen.toggle_probe('return')", "Return", id="functions.return-probe",
-            tooltip="Arm or disarm a probe at the return of the function: each call shows what it returned",
-        ),
-        Binding(
-            "v", "screen.toggle_variants", "Variants", show=False, id="functions.variants",
-            tooltip="Arm or disarm entry probes on the function and what the compiler made of it (.isra, .part ...)",
-        ),
-        Binding("n", "screen.next_of_kin(1)", "Next of the name", show=False, id="functions.next-of-kin",
-                tooltip="The next function that comes of the same name: the one to arm where several share it"),
-        Binding("N", "screen.next_of_kin(-1)", "Previous of the name", show=False, id="functions.previous-of-kin",
-                tooltip="The previous function that comes of the same name"),
+        *function_keys("functions", shown=False),
         Binding("enter", "choose", "Card", id="functions.card", tooltip="Go to the function's card"),
-        Binding(
-            "o", "screen.types", "Types", show=False, id="functions.types",
-            tooltip="Open the structs, unions and enums of its parameters and of what it returns",
-        ),
-        Binding("i", "screen.inlined", "Inlined", show=False, id="functions.inlined",
-                tooltip="The places where the function was inlined, to arm probes there"),
-        Binding("a", "screen.code", "Code", show=False, id="functions.code",
-                tooltip="Open its instructions, to put probes inside it"),
-        Binding("y", "screen.copy", "Copy", show=False, id="functions.copy", tooltip="Copy the prototype"),
-    ]  # fmt: skip
+    ]
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)

@@ -163,7 +163,7 @@ async def test_refusal_shows_the_cause_and_the_hint() -> None:
         await driver.type("tcp_sendmsg", "tcp_sendmsg")
         await driver.press("enter", "space")
         await driver.until_shown("probe what calls it")
-        assert "entry probe refused: tcp_sendmsg is on the blacklist" in driver.text("#card")
+        await driver.until_shown("entry probe refused: tcp_sendmsg is on the blacklist", "#card")
         assert "refused: tcp_sendmsg is on the blacklist" in driver.text("#probes")
         assert driver.text("#functions").startswith("!")
         session = driver.app.session
