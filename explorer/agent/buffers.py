@@ -69,7 +69,9 @@ class Buffers:
         for pipe, event in self._poll.poll(0):
             if event & select.EPOLLERR:
                 self._poll.unregister(pipe)
-        self._pages_in_buffer = instance.buffer_bytes() // layout.size + 2
+        # Every page of a full buffer, the reader's own, the rest of one that was being written, and one that the size
+        # given in KiB may not show: a read too few would leave records for later that are explained as filtered now.
+        self._most_reads = -(-instance.buffer_bytes() // layout.data_size) + 3
         self._pages_kept_a_cpu = max(2, _MOST_PAGES_KEPT // len(self._cpus))
 
     def fileno(self) -> int:
@@ -101,7 +103,7 @@ class Buffers:
 
     def _drain_cpu(self, cpu: _Cpu, keep: int, drained: Drained, hold: bool) -> None:
         # No more than a buffer holds: a processor that writes as fast as we read would keep us here for ever.
-        for _ in range(self._pages_in_buffer):
+        for _ in range(self._most_reads):
             try:
                 page = os.read(cpu.pipe, self._layout.size)
             except BlockingIOError:
