@@ -51,6 +51,7 @@ bench: $(VENV)/.development $(VENV)/.oracles ## the measurements of CONTRIBUTING
 	@echo '== start'; $(PYTHON) -m tests.benchmarks.startup
 	echo '== search'; $(PYTHON) -m tests.benchmarks.search
 	echo '== types'; $(PYTHON) -m tests.benchmarks.types
+	echo '== decoding, of what the lab kernel records'; $(PYTHON) -m tests.benchmarks.decode
 	echo '== arming, on the lab kernel'; $(KEXPLORE) lab -- $(PYTHON) -m tests.benchmarks.arming
 
 screenshots: $(VENV)/.development ## draw screenshots/ anew, from the recorded session

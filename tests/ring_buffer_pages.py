@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import struct
+from typing import Any, NamedTuple
 
-from explorer.agent.ring_buffer import PageLayout
+from explorer.agent.event_format import HitDecoder
+from explorer.agent.processes import ProcessTable
+from explorer.agent.ring_buffer import PageLayout, Record
+from explorer.agent.row_code import Row
 
 LAYOUT = PageLayout(commit_offset=8, commit_size=8, data_offset=16, data_size=4080)
 MISSED_EVENTS = 1 << 31
@@ -76,3 +80,22 @@ def format_of(event_id: int, *fields: tuple[str, int, bool]) -> str:
         lines.append(f"\tfield:{kind} {name};\toffset:{offset};\tsize:{size or 4};\tsigned:{int(signed or not size)};")
         offset += size or 4
     return "\n".join([*lines, "", 'print fmt: "(%lx)", REC->__probe_ip', ""])
+
+
+class Hit(NamedTuple):
+    """What a row says of one record."""
+
+    tid: int
+    comm: str
+    context: str
+    values: list[Any]
+    registers: list[int] | None
+
+
+def decode(decoder: HitDecoder, written: bytes, record: Record) -> Hit:
+    """One record by way of its row."""
+    rows: list[Row] = []
+    decoder.rows(written, [record], 3, 7, ProcessTable("/nonexistent"), rows.append)
+    [[probe, time, cpu, tid, _, comm, context, values, registers]] = rows
+    assert (probe, time, cpu) == (7, record[0], 3)
+    return Hit(tid, comm, context, values, registers)

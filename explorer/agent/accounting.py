@@ -77,10 +77,10 @@ class Accounts:
         count = self._counts[probe]
         return count.decoded + count.unexplained
 
-    def shown(self, probe: int) -> None:
-        """One of them went to the explorer as a row."""
+    def shown(self, probe: int, events: int) -> None:
+        """So many of them went to the explorer as rows."""
         if probe in self._counts:
-            self._counts[probe].shown += 1
+            self._counts[probe].shown += events
 
     def reconcile(self, profile: Mapping[int, Tuple[int, int]], lost: int) -> None:
         """Explain what was counted but not decoded.

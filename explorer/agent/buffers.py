@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import operator
 import os
 import select
 import time
@@ -11,21 +12,19 @@ from typing import Counter, Deque, Dict, List, NamedTuple, Tuple
 from explorer.agent.ring_buffer import Page, PageLayout, Record, scan
 from explorer.agent.tracefs import Instance
 
-_MOST_PAGES_KEPT = 512
-"""For all processors together, 2 MB of records: what one batch could carry at most."""
+_MOST_KEPT = 2 << 20
+"""Bytes of records for one batch, of all processors together; as JSON at most six times as many, which is within
+``protocol.MAX_ANSWER``."""
+_EVENT = operator.itemgetter(3)
+"""Of a record."""
 
 
-class Sighting(NamedTuple):
-    """A record that may be shown, and the page that it is in."""
+class Kept(NamedTuple):
+    """Records of one page that may be shown, oldest first, and whose page it was."""
 
-    record: Record
-    page: bytes
-    cpu: int
-
-
-class _Kept(NamedTuple):
     page: bytes
     records: List[Record]
+    cpu: int
 
 
 class Held(NamedTuple):
@@ -41,7 +40,7 @@ class _Cpu:
         self.number = number
         self.pipe = instance.pipe(number)
         self.statistics = instance.statistics(number)
-        self.kept: Deque[_Kept] = collections.deque()
+        self.kept: Deque[Kept] = collections.deque()
         self.records_kept = 0
         self.overwritten = 0
 
@@ -72,7 +71,8 @@ class Buffers:
         # Every page of a full buffer, the reader's own, the rest of one that was being written, and one that the size
         # given in KiB may not show: a read too few would leave records for later that are explained as filtered now.
         self._most_reads = -(-instance.buffer_bytes() // layout.data_size) + 3
-        self._pages_kept_a_cpu = max(2, _MOST_PAGES_KEPT // len(self._cpus))
+        self._pages_kept = max(2, _MOST_KEPT // layout.size)
+        self._pages_kept_a_cpu = max(2, self._pages_kept // len(self._cpus))
 
     def fileno(self) -> int:
         """A descriptor that is readable while there is something in a buffer."""
@@ -126,7 +126,7 @@ class Buffers:
             keep: As for ``drain``.
         """
         if keep and held.records:
-            held.cpu.kept.append(_Kept(held.page, held.records))
+            held.cpu.kept.append(Kept(held.page, held.records, held.cpu.number))
             held.cpu.records_kept += len(held.records)
             self._let_go(held.cpu, keep)
 
@@ -134,19 +134,14 @@ class Buffers:
         while len(cpu.kept) > self._pages_kept_a_cpu or cpu.records_kept - len(cpu.kept[0].records) >= keep:
             cpu.records_kept -= len(cpu.kept.popleft().records)
 
-    def newest(self) -> List[Sighting]:
-        """The records kept since the last call, newest first."""
-        sightings = [
-            Sighting(record, kept.page, cpu.number)
-            for cpu in self._cpus.values()
-            for kept in cpu.kept
-            for record in kept.records
-        ]
+    def newest(self) -> List[Kept]:
+        """The pages with the newest of the records kept since the last call; newest first."""
+        kept = [page for cpu in self._cpus.values() for page in cpu.kept]
         for cpu in self._cpus.values():
             cpu.kept.clear()
             cpu.records_kept = 0
-        sightings.sort(key=_time, reverse=True)
-        return sightings
+        kept.sort(key=_newest_time, reverse=True)
+        return kept[: self._pages_kept]
 
     def overwritten(self) -> int:
         """How many events were lost in all buffers so far."""
@@ -187,7 +182,7 @@ class Drained:
 
     def add(self, page: bytes, scanned: Page, watched: int) -> None:
         """Count a page."""
-        counts = collections.Counter([record[3] for record in scanned.records])
+        counts = collections.Counter(map(_EVENT, scanned.records))
         if watched in counts:
             self.watched += [(page, record) for record in scanned.records if record[3] == watched]
         self.counts.update(counts)
@@ -204,5 +199,5 @@ def _lost(statistics: str) -> int:
     return lost
 
 
-def _time(sighting: Sighting) -> int:
-    return sighting.record[0]
+def _newest_time(kept: Kept) -> int:
+    return kept.records[-1][0]

@@ -126,6 +126,14 @@ class Definitions:
         """The definition whose events have this id."""
         return self._by_id.get(identity)
 
+    def decoders(self) -> Dict[int, Tuple[int, HitDecoder]]:
+        """The numbers of all probes and the decoders of their records, by the ids of their events."""
+        return {
+            identity: (definition.probe, definition.decoder)
+            for identity, definition in self._by_id.items()
+            if definition.probe is not None and definition.decoder is not None
+        }
+
     def delete(self) -> List[str]:
         """Delete all of them; none may be in use.
 

@@ -7,26 +7,23 @@ from __future__ import annotations
 
 import itertools
 import os
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from explorer.agent import capabilities, event_filter, filtering, probe_definition, refusals, session_name
 from explorer.agent.accounting import Accounts
-from explorer.agent.buffers import Sighting
 from explorer.agent.definitions import Definition, DefinitionRefused, Definitions
 from explorer.agent.failure import RequestError
 from explorer.agent.kernel_text import KernelText
+from explorer.agent.newest_rows import newest_rows
 from explorer.agent.probe_definition import ProbeRequest
 from explorer.agent.protocol import Code
 from explorer.agent.recorder import Recorder
+from explorer.agent.row_code import Row
 from explorer.agent.tracefs import Tracefs
 
 _DRAIN_SECONDS = 0.1
 _SURVEY_SECONDS = 0.5
 """Longer, as counts can only be compared once the buffers were emptied."""
-_LARGEST_BATCH = 2 << 20
-"""Bytes of records; as JSON at most six times as many, which is within ``protocol.MAX_ANSWER``."""
-
-Row = List[Any]
 
 
 class Armed(NamedTuple):
@@ -233,19 +230,13 @@ class Engine:
         Args:
             rows: How many at most.
         """
-        if self._recorder is None:
+        if self._recorder is None or self._definitions is None:
             return []
-        chosen: List[Row] = []
-        size = 0
-        for sighting in self._recorder.newest():
-            if len(chosen) >= rows or size > _LARGEST_BATCH:
-                break
-            row = self._row(self._recorder, sighting)
-            if row is not None:
-                chosen.append(row)
-                size += sighting.record[2] - sighting.record[1]
-        chosen.reverse()
-        return chosen
+        recorder = self._recorder
+        found = newest_rows(recorder.newest(), rows, self._definitions.decoders(), recorder.processes)
+        for probe, events in found.shown.items():
+            self._accounts.shown(probe, events)
+        return found.rows
 
     def counters(self) -> Dict[int, List[int]]:
         """The counters of all armed probes."""
@@ -318,15 +309,3 @@ class Engine:
         assert self._tracefs is not None
         profile = self._tracefs.profile()
         return {number: definition.since_taken(profile) for number, definition in self._by_probe.items()}
-
-    def _row(self, recorder: Recorder, sighting: Sighting) -> Optional[Row]:
-        assert self._definitions is not None
-        definition = self._definitions.by_id(sighting.record[3])
-        if definition is None or definition.probe is None or definition.decoder is None:
-            return None
-        hit = definition.decoder.decode(sighting.page, sighting.record)
-        self._accounts.shown(definition.probe)
-        return [
-            definition.probe, sighting.record[0], sighting.cpu, hit.tid, recorder.process_of(hit.tid), hit.comm,
-            hit.context, hit.values, hit.registers,
-        ]  # fmt: skip

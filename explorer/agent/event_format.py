@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import struct
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, NamedTuple, Optional, Sequence, Tuple
 
+from explorer.agent import row_code
 from explorer.agent.ring_buffer import Record, RingBufferError
+from explorer.agent.row_code import Places, Texts, ValuePlace
 
 _ID = re.compile(r"^ID: ([0-9]{1,9})$", re.MULTILINE)
 _FIELD = re.compile(
@@ -16,13 +18,6 @@ _NAME = re.compile(r"(?:.*\W)?(\w+)(?:\[[^\]\n]*\])?")
 
 _CODES = {(1, False): "B", (1, True): "b", (2, False): "H", (2, True): "h",
           (4, False): "I", (4, True): "i", (8, False): "Q", (8, True): "q"}  # fmt: skip
-
-# TRACE_FLAG_* of include/linux/trace_events.h
-_NMI = 0x40
-_HARD_INTERRUPT = 0x08
-_SOFT_INTERRUPT = 0x10
-
-_FAULT_TEXT = b"(fault)\0"
 
 
 class Field(NamedTuple):
@@ -92,27 +87,20 @@ class ValueField(NamedTuple):
     guard: Optional[str]
 
 
-class Hit(NamedTuple):
-    """One decoded record of a probe."""
-
-    context: str
-    tid: int
-    comm: str
-    values: List[Any]
-    registers: Optional[List[int]]
-
-
 Raw = Tuple[Any, ...]
 """The fixed fields of a record, in the order of their offsets."""
 
 
 class HitDecoder:
-    """Decodes the records of one probe.
+    """Decodes the records of one probe: whole ones to rows, or single values for whoever wants few of them.
 
     Args:
         event: The probe's event; it has a field ``comm``.
         values: The fields of its values, in order.
         registers: The fields of its registers, in order; empty when they are not recorded.
+
+    Attributes:
+        rows: Turns records into rows.
 
     Raises:
         RingBufferError: The event lacks one of these fields.
@@ -125,24 +113,20 @@ class HitDecoder:
             if value.guard is not None:
                 names.append(value.guard)
         self._struct, place = event.unpacker(names)
-        self._flags, self._tid, self._comm = place["common_flags"], place["common_pid"], place["comm"]
+        self._tid, self._comm = place["common_pid"], place["comm"]
         self._values = [
-            (place[value.name], event.fields[value.name].dynamic, -1 if value.guard is None else place[value.guard])
+            ValuePlace(
+                place[value.name], event.fields[value.name].dynamic, -1 if value.guard is None else place[value.guard]
+            )
             for value in values
         ]
-        self._registers = [place[name] for name in registers]
-
-    def decode(self, page: bytes, record: Record) -> Hit:
-        """Decode one record.
-
-        Raises:
-            RingBufferError: It is shorter than its event's format says, or points outside itself.
-        """
-        raw = self.unpack(page, record)
-        values = [self.value(page, record, raw, index) for index in range(len(self._values))]
-        registers = [raw[place] for place in self._registers] if self._registers else None
-        comm = self.comm(page, record, raw)
-        return Hit(context_name(raw[self._flags]), self.tid(raw), comm, values, registers)
+        self._texts = Texts()
+        self.rows = row_code.compiled(
+            Places(
+                self._struct, place["common_flags"], self._tid, self._comm, self._values,
+                [place[name] for name in registers],
+            )
+        )  # fmt: skip
 
     def unpack(self, page: bytes, record: Record) -> Raw:
         """The fixed part of a record, for whoever wants few of its values.
@@ -164,8 +148,8 @@ class HitDecoder:
         place, dynamic, guard = self._values[index]
         _, start, end, _ = record
         if dynamic:
-            return _text(page, start, end, raw[place])
-        if guard >= 0 and _faulted(page, start, end, raw[guard]):
+            return self._text(page, start, end, raw[place])
+        if guard >= 0 and self._text(page, start, end, raw[guard]) is None:
             return None
         return raw[place]
 
@@ -175,34 +159,16 @@ class HitDecoder:
         Raises:
             RingBufferError: It points outside the record.
         """
-        return _text(page, record[1], record[2], raw[self._comm]) or ""
+        return self._text(page, record[1], record[2], raw[self._comm]) or ""
 
     def tid(self, raw: Raw) -> int:
         """The thread."""
         tid: int = raw[self._tid]
         return tid
 
-
-def context_name(flags: int) -> str:
-    """What the processor was doing, from a record's ``common_flags``."""
-    if flags & _NMI:
-        return "nmi"
-    if flags & _HARD_INTERRUPT:
-        return "irq"
-    return "softirq" if flags & _SOFT_INTERRUPT else "task"
-
-
-def _text(page: bytes, start: int, end: int, location: int) -> Optional[str]:
-    if _faulted(page, start, end, location):
-        return None
-    beginning = start + (location & 0xFFFF)
-    text = page[beginning : beginning + (location >> 16)]
-    return text.split(b"\0", 1)[0].decode("utf-8", "surrogateescape")
-
-
-def _faulted(page: bytes, start: int, end: int, location: int) -> bool:
-    # A read that faulted has no length; kernels 6.2 to 6.4 write this text in its place.
-    beginning, length = start + (location & 0xFFFF), location >> 16
-    if beginning + length > end:
-        raise RingBufferError("a text lies outside its record")
-    return length == 0 or page[beginning : beginning + length] == _FAULT_TEXT
+    def _text(self, page: bytes, start: int, end: int, location: int) -> Optional[str]:
+        begin = start + (location & 0xFFFF)
+        stop = begin + (location >> 16)
+        if stop > end:
+            raise RingBufferError("a text lies outside its record")
+        return self._texts[page[begin:stop]]

@@ -55,31 +55,37 @@ class Births:
         return Birth(thread, creator, bool(flags & _CLONE_THREAD))
 
 
-class ProcessTable:
-    """Thread ids to process ids, for the machine whose file tree begins at ``root``."""
+class ProcessTable(Dict[int, Optional[int]]):
+    """Thread ids to process ids, for the machine whose file tree begins at ``root``.
+
+    Every thread has an entry, found when it is asked for: None when it was gone by then.
+    """
 
     def __init__(self, root: str) -> None:
+        super().__init__()
         self._proc = os.path.join(root, "proc")
-        self._processes: Dict[int, Optional[int]] = {}
         # The trace has the numbers of the initial namespace; in a container's, /proc has others.
         namespace = os.path.join(self._proc, "self/ns/pid")
         self._trust_proc = os.path.exists(namespace) and os.stat(namespace).st_ino == _INITIAL_PID_NAMESPACE
 
     def born(self, birth: Birth) -> None:
         """A thread was created; it may have the number of one that is gone."""
-        if len(self._processes) >= _MOST_REMEMBERED:
-            self._processes.clear()
-        self._processes[birth.thread] = self.process_of(birth.creator) if birth.joins_creator else birth.thread
+        process = self[birth.creator] if birth.joins_creator else birth.thread
+        self._make_room()
+        self[birth.thread] = process
 
-    def process_of(self, thread: int) -> Optional[int]:
-        """The process of a thread; None when it was gone before it could be asked."""
-        if thread not in self._processes:
-            self._processes[thread] = self._ask(thread) if thread else 0  # 0 is the idle thread, not in /proc
-        return self._processes[thread]
+    def __missing__(self, thread: int) -> Optional[int]:
+        self._make_room()
+        process = self[thread] = self._ask(thread) if thread else 0  # 0 is the idle thread, not in /proc
+        return process
 
     def forget(self) -> None:
         """Births may have gone unseen: numbers known so far may have new owners."""
-        self._processes.clear()
+        self.clear()
+
+    def _make_room(self) -> None:
+        if len(self) >= _MOST_REMEMBERED:
+            self.clear()
 
     def _ask(self, thread: int) -> Optional[int]:
         if not self._trust_proc:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import Callable, Dict, List, Optional, Sequence, Set
+from typing import Callable, Dict, List, Mapping, Optional, Sequence, Set
 
 from explorer.agent import processes
-from explorer.agent.buffers import Buffers, Drained, Sighting
+from explorer.agent.buffers import Buffers, Drained, Kept
 from explorer.agent.event_format import EventFormat
 from explorer.agent.ring_buffer import PageLayout, Record
 from explorer.agent.tracefs import Tracefs
@@ -140,13 +140,18 @@ class Recorder:
         drained.rejected[record[3]] += 1
         return False
 
-    def newest(self) -> List[Sighting]:
-        """The records kept since the last call, newest first."""
+    def newest(self) -> List[Kept]:
+        """The records kept since the last call; see ``Buffers.newest``."""
         return self._buffers.newest()
+
+    @property
+    def processes(self) -> Mapping[int, Optional[int]]:
+        """The process of any thread, as ``process_of`` tells it."""
+        return self._processes
 
     def process_of(self, thread: int) -> Optional[int]:
         """The process of a thread; None when it was gone before it could be asked."""
-        return self._processes.process_of(thread)
+        return self._processes[thread]
 
     def overwritten(self) -> int:
         """How many records were lost so far."""

@@ -21,6 +21,11 @@ _MISSED_EVENTS = 1 << 31
 # An absolute time stamp has no room for the top five bits of 64; they come from the page's own (since 5.17).
 _ABSOLUTE_MASK = (1 << 59) - 1
 
+_HEAD = struct.Struct("<IH").unpack_from
+"""The first word of a record, and what is the event's id where the record has data and a short length."""
+_WORD = struct.Struct("<I").unpack_from
+_EVENT = struct.Struct("<H").unpack_from
+
 _HEADER_FIELD = re.compile(r"field: [^;]* (\w+);\s*offset:(\d+);\s*size:(\d+);")
 
 
@@ -90,51 +95,53 @@ def scan(layout: PageLayout, page: bytes) -> Page:
     length = commit & _COMMIT_MASK
     if length % 4 or layout.data_offset + length > len(page):
         raise RingBufferError(f"a page of {len(page)} bytes claims {length} bytes of records")
-    words = struct.unpack_from(f"<{length // 4}I", page, layout.data_offset)
-    return Page(_walk(words, page_time, layout.data_offset), bool(commit & _MISSED_EVENTS))
+    end = layout.data_offset + length
+    return Page(_walk(page, page_time, layout.data_offset, end), bool(commit & _MISSED_EVENTS))
 
 
-def _walk(words: Tuple[int, ...], page_time: int, base: int) -> List[Record]:
+def _walk(page: bytes, page_time: int, position: int, limit: int) -> List[Record]:
     records: List[Record] = []
-    append = records.append
-    time, index, count = page_time, 0, len(words)
+    append, head = records.append, _HEAD
+    time = page_time
     try:
-        while index < count:
-            word = words[index]
+        while position < limit:
+            word, event = head(page, position)
             kind = word & 31
             if 0 < kind <= _LONGEST_SMALL:
                 time += word >> 5
-                following = index + 1 + kind
-                if following > count:
-                    raise RingBufferError("a record reaches over the end of its page")
-                append((time, base + 4 * index + 4, base + 4 * following, words[index + 1] & 0xFFFF))
-                index = following
-            elif kind == 0:
+                start = position + 4
+                position = start + (kind << 2)
+                append((time, start, position, event))
+                continue
+            (second,) = _WORD(page, position + 4) if word != _PADDING else (0,)
+            if kind == 0:
                 time += word >> 5
-                following = index + 1 + _length_in_words(words[index + 1], 8)
-                if following > count:
-                    raise RingBufferError("a record reaches over the end of its page")
-                append((time, base + 4 * index + 8, base + 4 * following, words[index + 2] & 0xFFFF))
-                index = following
+                start = position + 8
+                position += 4 + _checked(second, 8)
+                append((time, start, position, *_EVENT(page, start)))
             elif kind == _TIME_EXTEND:
-                time += (words[index + 1] << _DELTA_BITS) + (word >> 5)
-                index += 2
+                time += (second << _DELTA_BITS) + (word >> 5)
+                position += 8
             elif kind == _TIME_STAMP:
-                absolute = (words[index + 1] << _DELTA_BITS) + (word >> 5)
+                absolute = (second << _DELTA_BITS) + (word >> 5)
                 time = (page_time & ~_ABSOLUTE_MASK) | absolute
-                index += 2
+                position += 8
             elif word >> 5:  # padding with a delta: a record that was discarded, or too little room at a page's end
                 time += word >> 5
-                index += 1 + _length_in_words(words[index + 1], 4)
+                position += 4 + _checked(second, 4)
             else:  # padding without: nothing more on this page
-                break
-    except IndexError:
-        raise RingBufferError("the last record of a page is cut short") from None
+                return records
+    except struct.error:
+        if limit - position != 4 or _WORD(page, position)[0] != _PADDING:  # that fits into a page's last four bytes
+            raise RingBufferError("the last record of a page is cut short") from None
+        return records
+    if position > limit:
+        raise RingBufferError("a record reaches over the end of its page")
     return records
 
 
-def _length_in_words(length: int, least: int) -> int:
+def _checked(length: int, least: int) -> int:
     # The length counts itself; where data follow it, these too.
     if length < least or length % 4:
         raise RingBufferError(f"a record claims {length} bytes")
-    return length // 4
+    return length

@@ -17,7 +17,7 @@ def test_what_was_decoded_and_not_sent_is_not_shown() -> None:
     accounts = Accounts()
     accounts.open(1)
     accounts.decoded(1, 10)
-    accounts.shown(1)
+    accounts.shown(1, 1)
     assert named(accounts.close(1)) == {"hits": 10, "missed": 0, "lost": 0, "filtered": 0, "not_shown": 9}
 
 

@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from explorer.agent.event_format import EventFormat, HitDecoder, ValueField, context_name
+from explorer.agent.event_format import EventFormat, HitDecoder, ValueField
 from explorer.agent.ring_buffer import PageLayout, RingBufferError, scan
+from explorer.agent.row_code import context_name
 from tests.ring_buffer_pages import (
     LAYOUT,
     MISSED_EVENTS,
+    decode,
     discarded,
     event,
     format_of,
@@ -65,7 +67,7 @@ def test_what_a_kernel_recorded() -> None:
         [ValueField("v0", None), ValueField("v1", None), ValueField("v2", None), ValueField("v3", "v5")],
         ["v2"],
     )
-    decoded = decoder.decode(recorded, second)
+    decoded = decode(decoder, recorded, second)
     assert (decoded.comm, decoded.tid, decoded.context) == ("python3", 173, "task")
     assert decoded.values == [-100, "/sys/kernel/tracing/instances/exp/events/gx/e3/enable", 0x7F41F378C9B0, None]
     assert decoded.registers == [0x7F41F378C9B0]
@@ -145,7 +147,7 @@ def test_garbage_in_a_record_is_an_error_or_a_hit(data: bytes, number: int) -> N
     written = page(1, event(0, struct.pack("<H", number) + data))
     [record] = scan(LAYOUT, written).records
     try:
-        decoded = decoder.decode(written, record)
+        decoded = decode(decoder, written, record)
     except RingBufferError:
         return
     assert decoded.values[0] is None or isinstance(decoded.values[0], str)
@@ -159,7 +161,8 @@ def test_values_of_every_type() -> None:
     written = page(1, event(0, hit(9, 42, raw, b"sh", b"text\xff\n", flags=0x10)))
     described = EventFormat.parse(format_of(9, *fields, ("v8", 0, False)))
     [record] = scan(LAYOUT, written).records
-    decoded = HitDecoder(described, [ValueField(f"v{index}", None) for index in range(9)], []).decode(written, record)
+    decoder = HitDecoder(described, [ValueField(f"v{index}", None) for index in range(9)], [])
+    decoded = decode(decoder, written, record)
     unsigned = [0xFE, 0xFFFE, 0xFFFFFFFE, 0xFFFFFFFFFFFFFFFE]
     assert decoded.values[:8:2] == unsigned
     assert decoded.values[1:8:2] == [-2, -2, -2, -2]
@@ -173,7 +176,7 @@ def test_a_fault_is_null_however_the_kernel_marks_it(fault: bytes | None) -> Non
     written = page(1, event(0, hit(9, 1, b"stale!!!", b"sh", fault, fault)))
     [record] = scan(LAYOUT, written).records
     decoder = HitDecoder(described, [ValueField("v0", "g0"), ValueField("v1", None)], [])
-    assert decoder.decode(written, record).values == [None, None]
+    assert decode(decoder, written, record).values == [None, None]
 
 
 def test_an_empty_text_is_no_fault() -> None:
@@ -181,7 +184,7 @@ def test_an_empty_text_is_no_fault() -> None:
     written = page(1, event(0, hit(9, 1, b"\x07", b"sh", b"", b"")))
     [record] = scan(LAYOUT, written).records
     decoder = HitDecoder(described, [ValueField("v0", "g0"), ValueField("v1", None)], [])
-    assert decoder.decode(written, record).values == [7, ""]
+    assert decode(decoder, written, record).values == [7, ""]
 
 
 @pytest.mark.parametrize(
