@@ -90,6 +90,7 @@ class ScriptedAgent:
         armed: The probes armed at this moment, by number, as they were asked for.
         filters: The filters asked for by ``filter``, by the probe's number.
         focus: The processes that it was told to look at, one list for each time.
+        budgets: What it was told that probes may cost: rate and share, one pair for each time.
         filter_refusal: What it answers to ``filter``; "" where it does it.
         requests: The names of all requests so far.
         left: What it says that it could not remove.
@@ -115,6 +116,7 @@ class ScriptedAgent:
         self.filters: dict[int, Any] = {}
         self.filter_refusal = ""
         self.focus: list[list[int]] = []
+        self.budgets: list[tuple[int | None, float | None]] = []
         self.requests: list[str] = []
         self.left: list[str] = []
         self.farewell = asyncio.Event()
@@ -214,6 +216,9 @@ class ScriptedAgent:
             case "focus":
                 self.focus.append(message["pids"])
                 self._send({"op": "focused", "id": request})
+            case "budget":
+                self.budgets.append((message["rate"], message["share"]))
+                self._send({"op": "budgeted", "id": request})
             case "filter" if self.filter_refusal:
                 self._send(protocol.error(request, Code.REFUSED, self.filter_refusal))
             case "filter":

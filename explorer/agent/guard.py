@@ -116,6 +116,15 @@ class Guard:
         self._told: Dict[int, Tuple[float, Message]] = {}
         self._next_slice = 0.0
 
+    def reconsider(self, new: budget.Budget) -> None:
+        """From now on this is the budget: what was stopped for the old one is sampled, and its slices decide."""
+        self.budget = new
+        for probe in self.of(State.STOPPED):
+            watched = self._watched[probe]
+            if not watched.cause:
+                watched.state, watched.enabled = State.SAMPLED, SLICE / PERIOD
+                watched.slices.clear()
+
     def open(self, probe: int, now: float, kernel_ns: int) -> None:
         """A probe has been armed; each of its hits takes so much in the kernel, as far as that is known."""
         self._watched[probe] = _Watched(now, kernel_ns)

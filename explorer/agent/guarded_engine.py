@@ -55,8 +55,8 @@ class GuardedEngine(Engine):
         return emptied
 
     def set_budget(self, budget: Budget) -> None:
-        """What the probes may cost from now on; one that was stopped stays so."""
-        self._guard.budget = budget
+        """What the probes may cost from now on; one that was stopped gets another chance."""
+        self._guard.reconsider(budget)
         self._throttle.hurry()
 
     def guard_due(self) -> float:

@@ -67,7 +67,7 @@ A **budget** is what probes may cost: ``rate`` hits a second for each, ``share``
 together (0.02 is 2%); null sets no limit. Until the first one, ``share`` is 0.02 and ``rate`` null. What is over it is
 *sampled*: the event is enabled for 50 ms of each second, longer by what switching takes. What is over it even so is
 *stopped*: the event is disabled, the probe keeps its number and its counters until it is disarmed. The dearest are held
-back first.
+back first. A new budget gives another chance to what was stopped for the old one: it is sampled again.
 
 **Agent to explorer, unasked**
 

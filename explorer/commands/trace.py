@@ -13,6 +13,7 @@ from typing import Any
 from explorer.commands.connection import narrate, session
 from explorer.errors import ExitCode, UsageError
 from explorer.session import family, hot_functions
+from explorer.session.budget import Budget
 from explorer.session.change import Change
 from explorer.session.events import Event
 from explorer.session.filters.several import apportion
@@ -102,7 +103,7 @@ class _Trace:
 
     async def _arm(self, current: Session) -> None:
         if self._max_rate is not None and current.hello is not None and current.hello.can_probe:
-            await current.set_budget(self._max_rate or None, None)
+            await current.set_budget(Budget(self._max_rate or None, None))
         conditions = {} if self._condition is None else apportion(self._condition, self._specs)
         for spec, condition in conditions.items():
             await current.check_filter(spec, condition)  # all, before the first is armed

@@ -355,6 +355,11 @@ class BrowseScreen(Screen[None]):
         if self.probes.selected is not None and self._session is not None:
             self._requests.edit_filter(self._session, self.probes.selected)
 
+    def action_budget(self) -> None:
+        """Edit what the probes may cost."""
+        if self._session is not None and self._session.hello is not None and self._session.hello.can_probe:
+            self._requests.edit_budget(self._session)
+
     def action_disarm(self) -> None:
         """Disarm the probe under the cursor."""
         if self.probes.selected is not None and self._session is not None:

@@ -7,9 +7,11 @@ from typing import Any
 
 from textual.screen import Screen
 
+from explorer.screens.budget import BudgetScreen
 from explorer.screens.confirm import ConfirmScreen
 from explorer.screens.filter_editor import FilterScreen
 from explorer.session import family, hot_functions
+from explorer.session.budget import Budget
 from explorer.session.probe import Probe, ProbeState
 from explorer.session.probe_spec import ProbeKind, ProbeSpec
 from explorer.session.session import Session
@@ -77,6 +79,15 @@ class ProbeRequests:
                 self.make(session.set_filter(probe.spec, condition))
 
         self._screen.app.push_screen(FilterScreen(probe, session.scope(probe)), answered)
+
+    def edit_budget(self, session: Session) -> None:
+        """Let the user write what the probes may cost."""
+
+        def answered(budget: Budget | None) -> None:
+            if budget is not None:
+                self.make(session.set_budget(budget))
+
+        self._screen.app.push_screen(BudgetScreen(session.budget), answered)
 
     def _can_probe(self, session: Session) -> bool:
         """Whether the session's kernel takes probes; why it does not is told."""

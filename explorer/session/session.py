@@ -13,6 +13,7 @@ from explorer.agent.protocol import Message
 from explorer.errors import AgentError
 from explorer.session import places
 from explorer.session.agent_client import AgentClient
+from explorer.session.budget import DEFAULT, Budget
 from explorer.session.change import Change, Subscriber
 from explorer.session.events import Event
 from explorer.session.filters.filter import Filter, compile_filter
@@ -57,6 +58,7 @@ class Session:
         journal: The newest events.
         problems: What went wrong unasked, newest last: (message, hint).
         code: The kernel's code, to be listed.
+        budget: What the probes may cost.
         gone: Why the agent is gone; "" while it is there.
     """
 
@@ -70,6 +72,7 @@ class Session:
         self.tally = Tally(capacity)
         self.journal = self.tally.journal
         self.problems: list[tuple[str, str]] = []
+        self.budget = DEFAULT
         self.gone = ""
         self.space: AddressSpace = FOUR_LEVEL
         self._rows_outstanding = rows_outstanding
@@ -233,9 +236,14 @@ class Session:
             )
             return probe
 
-    async def set_budget(self, rate: int | None, share: float | None) -> None:
-        """What probes may cost from now on: hits a second for each, a share of a processor for all; None: no limit."""
-        await self._connected().request("budget", rate=rate, share=share)
+    async def set_budget(self, budget: Budget) -> None:
+        """What probes may cost from now on; those that were stopped for the old budget get another chance."""
+
+        def answered(answer: Message) -> None:
+            self.budget = budget
+            self._tell(Change.PROBES)
+
+        await self._connected().request("budget", answered=answered, rate=budget.rate, share=budget.share)
 
     async def focus(self, pids: list[int]) -> None:
         """Record only these processes and what descends of them; an empty list: everybody."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from explorer.session.budget import Budget
 from explorer.session.guard import State, core_share
 from explorer.session.probe import Probe, ProbeState
 from explorer.session.values import printable
@@ -31,10 +32,12 @@ def sentence(probe: Probe | None) -> str:
     return printable(probe.guard.text) if probe is not None and probe.guard is not None else ""
 
 
-def cost(probes: Iterable[Probe]) -> str:
-    """The predicted cost of all probes as they are now: ``about 0.31% of a core``; "" before it is known."""
+def cost(probes: Iterable[Probe], budget: Budget) -> str:
+    """The predicted cost of all probes as they are now: ``about 0.31% of a core, budget 2%``; "" before it is known."""
     guards = [probe.guard for probe in probes if probe.state is ProbeState.ARMED and probe.guard is not None]
-    return f"about {core_share(sum(guard.cost * guard.enabled for guard in guards))}" if guards else ""
+    if not guards:
+        return ""
+    return f"about {core_share(sum(guard.cost * guard.enabled for guard in guards))}, budget {budget}"
 
 
 def held_back(probes: Iterable[Probe]) -> str:

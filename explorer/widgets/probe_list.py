@@ -45,6 +45,8 @@ class ProbeList(LineView):
         Binding("D", "screen.disarm_all", "Disarm all", id="probes.disarm-all", tooltip="Disarm every probe"),
         Binding("f", "screen.filter", "Filter", id="probes.filter",
                 tooltip="Write what a hit must satisfy to be recorded; the probe goes on counting"),
+        Binding("b", "screen.budget", "Budget", show=False, id="probes.budget",
+                tooltip="Write what the probes may cost before the guard holds them back"),
         Binding("enter", "choose", "Card", id="probes.card", tooltip="The function's card, or why it was refused"),
         Binding("y", "screen.copy", "Copy", show=False, id="probes.copy", tooltip="Copy the probe's name"),
     ]  # fmt: skip
@@ -155,7 +157,7 @@ class ProbeList(LineView):
         if missed:
             yield Segment(f" · {short_count(missed)} missed", WARNING)
         yield Segment(f" · {short_count(sum(probe.rate for probe in armed))}/s", TEXT)
-        if cost := guard_words.cost(armed):
+        if self._session is not None and (cost := guard_words.cost(armed, self._session.budget)):
             yield Segment(f" · {cost}", TEXT)
         if held_back := guard_words.held_back(armed):
             yield Segment(f" · {held_back}", WARNING)

@@ -38,7 +38,7 @@ def probes_title(session: Session | None, selected: Probe | None) -> str:
         return "4 probes"
     chosen = selected.filter if selected is not None else None
     condition = f" · only {printable(chosen.text)}" if chosen is not None else ""
-    remark = guard_words.sentence(selected) or guard_words.cost(session.probes.values())
+    remark = guard_words.sentence(selected) or guard_words.cost(session.probes.values(), session.budget)
     return f"4 probes · {len(session.probes)}{f' · {remark}' if remark else ''}{condition}"
 
 

@@ -83,6 +83,24 @@ def test_what_is_over_the_budget_even_in_slices_stops_and_the_slow_one_beside_it
     assert made.of(State.RUNNING) == [2]
 
 
+def test_a_new_budget_gives_another_chance_to_what_was_stopped_for_the_old_one() -> None:
+    made = guard(1, 2)
+    counts = {1: (100_000, 100_000), 2: (3, 3)}
+    made.changed(1, State.STOPPED, 1.0, counts[1])
+    made.changed(2, State.STOPPED, 1.0, counts[2], "Device or resource busy")
+    made.reconsider(Budget(None, None))
+    assert (made.of(State.SAMPLED), made.of(State.STOPPED)) == ([1], [2])
+    for second in (2, 3, 4):
+        sample(made, 1_000_000, second)
+    assert made.look(4.0, counts) == {1: State.RUNNING}
+    made.changed(1, State.STOPPED, 5.0, counts[1])
+    made.reconsider(Budget(1000, None))
+    for second in (6, 7):
+        assert made.look(float(second), counts) == {}
+        sample(made, 1_000_000, second)
+    assert made.look(8.0, counts) == {1: State.STOPPED}, "it is over this one, too"
+
+
 def test_a_sampled_probe_that_calms_down_runs_again() -> None:
     made = guard(1)
     made.look(0.1, {1: (50_000, 50_000)})
