@@ -12,10 +12,10 @@ PYTHON := $(VENV)/bin/python
 KEXPLORE := $(VENV)/bin/kexplore
 SOURCES := $(wildcard *.py) explorer symbols tests screenshots
 
-.PHONY: help run test fuzz check lab bench screenshots recording
+.PHONY: help run test test-6.1 fuzz check lab bench screenshots recording
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 14
+	@grep -hE '^[a-z0-9.-]+:.*## ' Makefile | sed -E 's/^([a-z0-9.-]+):.*## /\1\t/' | expand -t 14
 
 run: $(VENV)/.installed ## open kexplore; with no terminal: a search, a prototype and a traced command
 	@if [ -t 0 ] && [ -t 1 ]; then exec $(KEXPLORE); fi
@@ -34,6 +34,9 @@ run: $(VENV)/.installed ## open kexplore; with no terminal: a search, a prototyp
 
 test: $(VENV)/.development $(VENV)/.oracles ## all tests, those on the lab kernel included
 	@$(PYTHON) -m pytest
+
+test-6.1: $(VENV)/.development $(VENV)/.oracles ## the whole lab layer on Debian's 6.1 kernel
+	@$(PYTHON) -m pytest tests/lab --lab-kernel 6.1
 
 fuzz: $(VENV)/.development ## damaged data for every parser: 10,000 examples each, or EXAMPLES=N
 	@$(PYTHON) -m pytest tests/fuzz --hypothesis-profile=fuzz

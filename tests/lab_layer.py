@@ -3,6 +3,9 @@
 The lab is booted at the first such test and runs all of them in one pytest (``tests.lab_guest``), whose reports are
 replayed as they arrive. If its kernel dies or a test hangs, the tests not yet reported fail with its last words.
 Inside the lab this plugin does nothing: the tests just run.
+
+The lab's kernel is the one of ``--lab-kernel``. Tests that use the fixture ``every_kernel`` run on every series that
+the lab knows, one lab after the other; asked for one series, on that only.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import platform
 import sys
 from collections import deque
 from collections.abc import Iterator
@@ -18,6 +22,7 @@ from typing import Any, Literal
 
 import pytest
 
+from explorer.lab.kernel_image import ALL_SERIES, SERIES_6_12, KernelSeries
 from explorer.lab.machine import Lab
 from explorer.lab.packages import Progress
 from symbols.errors import KexploreError
@@ -25,6 +30,18 @@ from symbols.errors import KexploreError
 _LAB_TESTS = Path(__file__).parent / "lab"
 _SILENCE_SECONDS = 600.0
 """How long one test may take, emulation included."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--lab-kernel", choices=ALL_SERIES, help="run the whole lab layer on this series of kernels")
+
+
+@pytest.fixture(params=ALL_SERIES)
+def every_kernel(request: pytest.FixtureRequest) -> str:
+    """The series that the test runs on, once for each."""
+    series: str = request.param
+    assert platform.release().startswith(f"{series}."), "this is not the kernel that the test was to run on"
+    return series
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -36,18 +53,31 @@ def _in_lab(item: pytest.Item) -> bool:
     return _LAB_TESTS in item.path.parents
 
 
+def _chosen(item: pytest.Item) -> str | None:
+    """The series that the fixture ``every_kernel`` chose for it."""
+    callspec = getattr(item, "callspec", None)
+    return None if callspec is None else callspec.params.get("every_kernel")
+
+
 class LabLayer:
     """Runs the lab's items on the lab; one for each pytest session."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
+        self._asked: str | None = config.option.lab_kernel
         self._items: list[pytest.Item] = []
+        self._series: str | None = None
         self._guest: Guest | None = None
         self._failure: str | None = None
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        items.sort(key=_in_lab)  # last: the quick ones should not wait for a boot
+        wanted = [item for item in items if not self._asked or _chosen(item) in (None, self._asked)]
+        gone = [item for item in items if item not in wanted] if len(wanted) < len(items) else []
+        if gone:
+            self._config.hook.pytest_deselected(items=gone)
+        # Last: the quick ones should not wait for a boot. Kernel by kernel: one lab at a time.
+        items[:] = sorted(wanted, key=lambda item: list(ALL_SERIES).index(self._of(item)) + 1 if _in_lab(item) else 0)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         self._items = [item for item in session.items if _in_lab(item)]
@@ -63,17 +93,32 @@ class LabLayer:
         return True
 
     def pytest_sessionfinish(self) -> None:
+        self._end()
+
+    def _of(self, item: pytest.Item) -> str:
+        """The series that a test of the lab runs on."""
+        return _chosen(item) or self._asked or SERIES_6_12.name
+
+    def _begin(self, series: str) -> Guest:
+        """A guest of this series; the one of another ends."""
+        if self._guest is None or self._series != series:
+            self._end()
+            self._series, self._guest = series, Guest()
+            items = [item for item in self._items if self._of(item) == series]
+            self._guest.start(self._config, items, ALL_SERIES[series], self._say)
+        return self._guest
+
+    def _end(self) -> None:
         if self._guest is not None:
-            self._guest.close()
+            guest, self._guest, self._failure = self._guest, None, None
+            guest.close()
 
     def _reports(self, item: pytest.Item) -> Iterator[pytest.TestReport]:
         try:
-            if self._failure is not None:
+            if self._failure is not None and self._series == self._of(item):
                 raise GuestError(self._failure)
-            if self._guest is None:
-                self._guest = Guest()
-                self._guest.start(self._config, self._items, self._say)
-            while "finished" not in (record := self._guest.next_record()):
+            guest = self._begin(self._of(item))
+            while "finished" not in (record := guest.next_record()):
                 report = _revived(self._config, record["report"])
                 if report.nodeid != item.nodeid:
                     raise GuestError(f"the lab ran {report.nodeid} in place of this test")
@@ -105,21 +150,22 @@ class Guest:
         self._partial = b""
         self._said: deque[str] = deque(maxlen=60)
 
-    def start(self, config: pytest.Config, items: list[pytest.Item], progress: Progress) -> None:
+    def start(self, config: pytest.Config, items: list[pytest.Item], series: KernelSeries, progress: Progress) -> None:
         """Boot the lab and tell its pytest what to run."""
         arguments = ["-p", "no:cacheprovider", "--no-header", "--rootdir", str(config.rootpath)]
         arguments += [f"--tb={config.option.tbstyle}", *["-v"] * config.option.verbose]
         arguments += dict.fromkeys(str(item.path) for item in items)
         request = {"arguments": arguments, "tests": [item.nodeid for item in items]}
-        self._runner.run(self._start(json.dumps(request).encode(), str(config.rootpath), progress))
+        self._runner.run(self._start(json.dumps(request).encode(), str(config.rootpath), series, progress))
 
-    async def _start(self, request: bytes, root: str, progress: Progress) -> None:
+    async def _start(self, request: bytes, root: str, series: KernelSeries, progress: Progress) -> None:
         self._lab = await Lab.boot(
             [sys.executable, "-m", "tests.lab_guest"],
             progress=progress,
             output=self._take,
             cwd=root,
             env={"PYTEST_DEBUG_TEMPROOT": "/run", "HYPOTHESIS_STORAGE_DIRECTORY": "/run/hypothesis"},
+            series=series,
         )
         await self._lab.send_input(request)
         await self._lab.send_input(b"")

@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from explorer.lab import terminal
 from explorer.lab.errors import LabTimeLimitError
+from explorer.lab.kernel_image import ALL_SERIES, SERIES_6_12
 from explorer.lab.machine import Lab
 
 TIME_LIMIT_EXIT_CODE = 124
@@ -36,6 +37,10 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    parser.add_argument(
+        "--kernel", choices=ALL_SERIES, default=SERIES_6_12.name,
+        help="Debian's series of kernels: 6.12 (the default), or 6.1, which knows less",
+    )  # fmt: skip
     parser.add_argument("--time-limit", type=_positive(float), metavar="S", help="seconds that the command may take")
     parser.add_argument("--memory", type=_positive(int), metavar="MB", default=2048, help="of the guest (2048)")
     parser.add_argument("--cpus", type=_positive(int), metavar="N", default=2, help="of the guest (2)")
@@ -100,6 +105,7 @@ async def _run(options: argparse.Namespace) -> int:
         time_limit=options.time_limit,
         memory_mb=options.memory,
         cpus=options.cpus,
+        series=ALL_SERIES[options.kernel],
     )
     async with lab:
         helping = [asyncio.create_task(_pass_input(lab))]

@@ -44,6 +44,9 @@ class KernelSeries:
 
 # Debian 12 offers 6.12 under its number beside its own 6.1; in Debian 13 it is the kernel without a number.
 SERIES_6_12 = KernelSeries("6.12", ("linux-image-6.12-cloud-amd64", "linux-image-cloud-amd64"))
+SERIES_6_1 = KernelSeries("6.1", ("linux-image-cloud-amd64",))
+"""Debian 12's own: without fprobe events and BTF arguments."""
+ALL_SERIES = {series.name: series for series in (SERIES_6_12, SERIES_6_1)}
 
 
 @dataclass(frozen=True, slots=True)

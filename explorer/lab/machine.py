@@ -8,6 +8,7 @@ import os
 import socket
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -17,6 +18,7 @@ from explorer.lab.channel import Channel, TerminalSize
 from explorer.lab.console import Console
 from explorer.lab.errors import LabError, LabTimeLimitError
 from explorer.lab.guest import frames
+from explorer.lab.initramfs import initramfs
 from explorer.lab.kernel_image import SERIES_6_12, KernelImage, KernelSeries, cache_directory, kernel_image
 from explorer.lab.packages import Programs, Progress, programs
 from explorer.lab.qemu import Hardware
@@ -98,6 +100,7 @@ class Lab:
         require_rights(found.virtiofsd, os.geteuid() == 0, os.getgroups())
         try:
             image = await kernel_image(series, cache, progress)
+            first_files = await initramfs(image, progress)
             accelerated = await acceleration(found.qemu, image, cache, progress)
         except OSError as error:
             hint = "set XDG_CACHE_HOME to a directory with 100 MB that you may write to"
@@ -107,7 +110,7 @@ class Lab:
         progress(f"booting {image.release}{how}")
         started = time.monotonic()
         try:
-            channel = await lab._start(found, Hardware(memory_mb, cpus), ports)
+            channel = await lab._start(found, first_files, Hardware(memory_mb, cpus), ports)
             await channel.configure(
                 command=list(command) if command is not None else None,
                 cwd=cwd or os.getcwd(),
@@ -181,7 +184,9 @@ class Lab:
     ) -> None:
         await self.close()
 
-    async def _start(self, found: Programs, hardware: Hardware, ports: Sequence[str]) -> Channel:
+    async def _start(
+        self, found: Programs, first_files: Path | None, hardware: Hardware, ports: Sequence[str]
+    ) -> Channel:
         """Start virtiofsd and QEMU, tied together by sockets that have no names."""
         virtiofsd, files = await share(found.virtiofsd)
         theirs: dict[str, socket.socket] = {}
@@ -195,7 +200,7 @@ class Lab:
             descriptors = {name: connection.fileno() for name, connection in theirs.items()}
             machine = await asyncio.create_subprocess_exec(
                 *tether.command(str(found.qemu), *self.acceleration.qemu_arguments),
-                *qemu.arguments(self._image, hardware, files.fileno(), descriptors),
+                *qemu.arguments(self._image, first_files, hardware, files.fileno(), descriptors),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,

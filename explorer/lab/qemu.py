@@ -21,11 +21,14 @@ class Hardware:
     cpus: int
 
 
-def arguments(image: KernelImage, hardware: Hardware, files: int, ports: Mapping[str, int]) -> list[str]:
+def arguments(
+    image: KernelImage, initramfs: Path | None, hardware: Hardware, files: int, ports: Mapping[str, int]
+) -> list[str]:
     """QEMU's arguments beside the accelerator's.
 
     Args:
         image: The kernel.
+        initramfs: Its first files; None where it reaches the host's by itself.
         hardware: What the machine is made of.
         files: Descriptor of the socket to virtiofsd.
         ports: For the name of each virtio port, the descriptor of a connected socket.
@@ -35,7 +38,8 @@ def arguments(image: KernelImage, hardware: Hardware, files: int, ports: Mapping
     chosen += ["-machine", "pc,memory-backend=memory", "-smp", str(hardware.cpus), "-m", memory]
     # Shared, because virtiofsd reads and writes the guest's memory.
     chosen += ["-object", f"memory-backend-memfd,id=memory,size={memory},share=on"]
-    chosen += ["-kernel", str(image.kernel), "-append", _command_line()]
+    chosen += ["-kernel", str(image.kernel), "-append", _command_line(initramfs is not None)]
+    chosen += ["-initrd", str(initramfs)] if initramfs is not None else []
     chosen += ["-chardev", f"socket,id=files,fd={files}", "-device", "vhost-user-fs-pci,chardev=files,tag=rootfs"]
     chosen += ["-device", "virtio-serial-pci"]
     for number, (name, descriptor) in enumerate(ports.items()):
@@ -44,7 +48,10 @@ def arguments(image: KernelImage, hardware: Hardware, files: int, ports: Mapping
     return chosen
 
 
-def _command_line() -> str:
+def _command_line(from_initramfs: bool) -> str:
     """The kernel's. A panic reboots at once, which ``-no-reboot`` turns into the end of QEMU."""
     python = os.path.realpath(sys.executable)
-    return f'console=ttyS0 quiet panic=-1 rootfstype=virtiofs root=rootfs ro init="{python}" -- -I -S "{_INIT}"'
+    common = "console=ttyS0 quiet panic=-1"
+    if from_initramfs:
+        return f'{common} -- "{python}" -I -S "{_INIT}"'
+    return f'{common} rootfstype=virtiofs root=rootfs ro init="{python}" -- -I -S "{_INIT}"'
