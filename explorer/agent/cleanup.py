@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from typing import List, NamedTuple
+from typing import List, NamedTuple, Optional
 
 from explorer.agent import session_name
 from explorer.agent.tracefs import Tracefs, event_of
@@ -22,8 +22,9 @@ def leftovers(tracefs: Tracefs, root: str) -> List[str]:
     Raises:
         OSError: The lists cannot be read.
     """
-    names = {event_of(line)[0] for line in tracefs.definitions()} | set(tracefs.instances())
-    return sorted(name for name in names if session_name.is_session(name) and not session_name.is_alive(root, name))
+    owners = {session_name.owner(group) for group in _groups(tracefs)}
+    names = owners | set(filter(session_name.is_session, tracefs.instances()))
+    return sorted(name for name in names if name and not session_name.is_alive(root, name))
 
 
 def clean(tracefs: Tracefs, root: str) -> Cleaned:
@@ -44,8 +45,14 @@ def clean(tracefs: Tracefs, root: str) -> Cleaned:
                 why = "it is in use" if error.errno == errno.EBUSY else error.strerror
                 cleaned.failed.append(f"instance {name}: {why}")
                 continue
-        left = tracefs.remove_group(name)
+        left = [thing for group in _groups(tracefs, name) for thing in tracefs.remove_group(group)]
         cleaned.failed.extend(left)
         if not left:
             cleaned.removed.append(name)
     return cleaned
+
+
+def _groups(tracefs: Tracefs, owner: Optional[str] = None) -> List[str]:
+    """All groups of definitions, or those of one session."""
+    groups = sorted({event_of(line)[0] for line in tracefs.definitions()})
+    return [group for group in groups if owner is None or session_name.owner(group) == owner]

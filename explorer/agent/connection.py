@@ -115,6 +115,15 @@ class Connection:
                 raise StreamEnd("the peer does not read")
             self.flush()
 
+    def hang_up(self) -> None:
+        """Let go of the stream: the peer sees its end, and what is sent from now on goes nowhere."""
+        self._queue.clear()
+        self._waiting = 0
+        nowhere = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        for descriptor in {self.source, self.sink}:  # not closed: whatever is opened next would have their numbers
+            os.dup2(nowhere, descriptor)
+        os.close(nowhere)
+
     def receive(self) -> Iterator[Tuple[Message, bytes]]:
         """The messages that have arrived.
 

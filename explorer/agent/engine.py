@@ -49,7 +49,7 @@ class Engine:
         self._accounts = Accounts()
         self._tracefs: Optional[Tracefs] = None
         self._recorder: Optional[Recorder] = None
-        self._group = session_name.own(root)
+        self._session = session_name.own(root)
         self._definitions: Optional[Definitions] = None
         self._by_probe: Dict[int, Definition] = {}
         self._focus: List[int] = []
@@ -61,9 +61,14 @@ class Engine:
         return bool(self._by_probe)
 
     @property
+    def definitions(self) -> int:
+        """How many definitions there are, used or not."""
+        return len(self._definitions or ())
+
+    @property
     def unused(self) -> bool:
         """Whether there are definitions, and no probe that uses them."""
-        return self._definitions is not None and len(self._definitions) > 0 and not self._by_probe
+        return self.definitions > 0 and not self._by_probe
 
     @property
     def lost(self) -> int:
@@ -90,7 +95,7 @@ class Engine:
         if not self.armed:  # while something is armed, every survey looks again
             capabilities.require(self._root)
         tracefs = self._tracefs = self._tracefs or Tracefs(self._root)
-        definitions = self._definitions = self._definitions or Definitions(tracefs, self._group)
+        definitions = self._definitions = self._definitions or Definitions(tracefs, self._session)
         place = self._place(request)
         recorder = self._recorder = self._recorder or self._start(tracefs)
         try:
@@ -133,27 +138,26 @@ class Engine:
         filtering.change(self._recorder, definition, chosen, lambda: self.drain(keep, float("inf")))
 
     def _known(self, number: object) -> Definition:
-        if not isinstance(number, int) or number not in self._by_probe:
+        if type(number) is not int or number not in self._by_probe:
             raise RequestError(Code.BAD_REQUEST, f"no probe {number!r} is armed")
         return self._by_probe[number]
 
-    def disarm(self, number: object, keep: int) -> int:
-        """Stop a probe. Its last events are still to be collected: ``collect``, then ``finish``.
+    def disarm(self, numbers: Sequence[object], keep: int) -> List[int]:
+        """Stop probes. Their last events are still to be collected: ``collect``, then ``finish`` for each.
 
         Args:
-            number: The probe's, or whatever a request has there.
+            numbers: The probes', or whatever a request has there.
             keep: As for ``drain``.
 
         Returns:
-            The probe's number.
+            The probes' numbers.
 
         Raises:
-            RequestError: There is no such probe.
+            RequestError: There is no such probe; then none has been stopped.
         """
-        definition = self._known(number)
-        assert definition.probe is not None
-        self._stop(definition, keep)
-        return definition.probe
+        definitions = [self._known(number) for number in numbers]
+        self._stop(definitions, keep)
+        return [definition.probe for definition in definitions if definition.probe is not None]
 
     def finish(self, number: int) -> List[int]:
         """Forget a probe that ``disarm`` stopped; its final counters."""
@@ -243,7 +247,9 @@ class Engine:
         return self._accounts.counters()
 
     def rest(self) -> List[str]:
-        """Delete the definitions that no probe uses and stop watching births; only while no probe is armed.
+        """Delete some of the definitions that no probe uses and stop watching births; only while no probe is armed.
+
+        It takes a while for each, so the caller asks again as long as there are any: ``unused``.
 
         Returns:
             What could not be deleted, each with the reason.
@@ -253,15 +259,15 @@ class Engine:
         self.drain(0, float("inf"))
         self._accounts.settle(self._recorder.overwritten())
         assert self._definitions is not None
-        left = self._definitions.delete()
+        left = self._definitions.delete_group()
         self._accounts.settle(self._recorder.overwritten())  # deleting set the kernel's count to zero
         return left
 
-    def close(self) -> List[str]:
-        """Disarm everything and leave the machine as it was.
+    def release(self) -> List[str]:
+        """Disarm everything; definitions that nobody uses are left.
 
         Returns:
-            What is left, each with the reason; empty when all is clean.
+            What is left besides, each with the reason.
         """
         left: List[str] = []
         if self._recorder is not None:
@@ -270,20 +276,27 @@ class Engine:
             try:
                 recorder.close()
             except OSError as error:
-                left.append(f"instance {self._group}: {error.strerror}")
-        if self._definitions is not None:
-            try:
-                left += self._definitions.delete()
-            except OSError as error:
-                left.append(f"group {self._group}: {error.strerror}")
+                left.append(f"instance {self._session}: {error.strerror}")
         return left
 
-    def _stop(self, definition: Definition, keep: int) -> None:
-        """Disable a probe and explain all that it has counted."""
+    def close(self) -> List[str]:
+        """Disarm everything and leave the machine as it was.
+
+        Returns:
+            What is left, each with the reason; empty when all is clean.
+        """
+        left = self.release()
+        while self._definitions:
+            left += self._definitions.delete_group()
+        return left
+
+    def _stop(self, definitions: Sequence[Definition], keep: int) -> None:
+        """Disable probes and explain all that they have counted."""
         assert self._recorder is not None
-        # What fires while the kernel takes the probe away is counted by it but not traced: count before that.
+        # What fires while the kernel takes a probe away is counted by it but not traced: count before that.
         profile = self._profile()
-        self._recorder.enable(definition.event, False)
+        for definition in definitions:
+            self._recorder.enable(definition.event, False)
         self.drain(keep, float("inf"))
         self._accounts.reconcile(profile, self._recorder.overwritten())
 
@@ -298,7 +311,7 @@ class Engine:
 
     def _start(self, tracefs: Tracefs) -> Recorder:
         try:
-            return Recorder(self._root, tracefs, self._group, self._focus)
+            return Recorder(self._root, tracefs, self._session, self._focus)
         except OSError as error:
             raise RequestError(
                 Code.FAILED, f"cannot make a trace instance: {error.strerror}", "kexplore doctor"

@@ -84,7 +84,7 @@ class GuardedEngine(Engine):
 
     def suspend(self, probe: int) -> None:
         """Disable a probe, which stays armed as far as anybody else is concerned."""
-        self._stop(self._by_probe[probe], self._keep)
+        self._stop([self._by_probe[probe]], self._keep)
         self._suspended.add(probe)
 
     def resume(self, probe: int) -> None:

@@ -12,19 +12,21 @@ by ``{"op": "error", "id", "code", "message", "hint"}`` (codes: ``Code``). Only 
 
 **Explorer to agent**
 
-========== ====================================================== ===========================================
-op         members                                                answer
-========== ====================================================== ===========================================
-fact       ``id, name, compress``                                 ``fact`` chunks ``{id, encoding, last}`` + blob
-arm        ``id, probe, filter`` (see below)                      ``armed {id, probe, event, definition}``
-disarm     ``id, probe``                                          ``disarmed {id, probe, counters}``
-filter     ``id, probe, filter`` (null: every hit passes)         ``filtered {id, probe}``
-focus      ``id, pids`` (with descendants; empty: everybody)      ``focused {id}``
-credit     ``rows`` (added to what is left)                       none
-budget     ``id, rate, share`` (see below)                        ``budgeted {id}``
-clean      ``id``                                                 ``cleaned {id, removed, failed}``
-quit       ``id``                                                 ``bye {id, left}``, then the end of the stream
-========== ====================================================== ===========================================
+=========== ====================================================== ===========================================
+op          members                                                answer
+=========== ====================================================== ===========================================
+fact        ``id, name, compress``                                 ``fact`` chunks ``{id, encoding, last}`` + blob
+arm         ``id, probe, filter`` (see below)                      ``armed {id, probe, event, definition}``
+disarm      ``id, probe``                                          ``disarmed {id, probe, counters}``
+arm_many    ``id, probes: [{probe, filter}]``                      ``armed_many {id, results: [RESULT]}``
+disarm_many ``id, probes: [number]``                               ``disarmed_many {id, counters: {probe: COUNTERS}}``
+filter      ``id, probe, filter`` (null: every hit passes)         ``filtered {id, probe}``
+focus       ``id, pids`` (with descendants; empty: everybody)      ``focused {id}``
+credit      ``rows`` (added to what is left)                       none
+budget      ``id, rate, share`` (see below)                        ``budgeted {id}``
+clean       ``id``                                                 ``cleaned {id, removed, failed}``
+quit        ``id``                                                 ``bye {id, left, deleting}``, then the stream's end
+=========== ====================================================== ===========================================
 
 A fact is sent in chunks of up to ``CHUNK`` bytes; ``encoding`` is ``raw`` or ``zlib`` (one zlib stream over all
 chunks). Names: see ``explorer.agent.facts``.
@@ -42,6 +44,13 @@ A **probe** to arm is data, never text for the kernel; the agent validates each 
 
 ``dereference`` is a list of byte offsets followed in turn: ``[8, 0]`` reads ``*(*(register + 8) + 0)``.
 Types: ``u8 u16 u32 u64 s8 s16 s32 s64 string ustring``.
+
+``arm_many`` and ``disarm_many`` take up to ``MOST_AT_ONCE`` probes, each written as for ``arm`` or ``disarm``. One
+that is refused keeps no other from being armed: RESULT is ``{probe, event, definition}`` or ``{code, message, hint}``,
+in the order asked. ``disarm_many`` disarms all of them or, where one of the numbers means no armed probe, none.
+
+``bye`` comes when nothing is armed any more; ``left`` is what could not be removed. ``deleting`` is the number of
+definitions, all disabled, that the agent deletes after it, without the explorer.
 
 A **filter** is data as well; null or absent: there is none. Every condition of both parts must hold for a hit to be
 recorded and shown; the others are counted as filtered. The agent puts the kernel's part into the language of event
@@ -110,6 +119,8 @@ VERSION = 1
 CHUNK = 256 * 1024
 MAX_REQUEST = 256 * 1024
 """Largest JSON text that the agent accepts, in bytes."""
+MOST_AT_ONCE = 64
+"""Probes that one request may arm or disarm: the agent does nothing else meanwhile."""
 MAX_ANSWER = 16 * 1024 * 1024
 """Largest frame that the explorer accepts, in bytes."""
 

@@ -6,44 +6,32 @@ does not know how to answer; whichever way, everything is disarmed first.
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import os
 import selectors
 import signal
 import time
-from typing import Any, Callable, Deque, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, List, Sequence
 
-from explorer.agent import budget, capabilities, protocol
+from explorer.agent import budget, bulk, capabilities, protocol
+from explorer.agent.batches import TICK, Batches
 from explorer.agent.cleanup import clean
 from explorer.agent.connection import Connection, StreamEnd
+from explorer.agent.definitions import GROUP_SIZE
+from explorer.agent.fact_sending import FactSending
 from explorer.agent.facts import Facts
 from explorer.agent.failure import RequestError
 from explorer.agent.guarded_engine import GuardedEngine
 from explorer.agent.protocol import Code, Message, ProtocolError
 from explorer.agent.tracefs import Tracefs
 
-TICK = 0.05
-"""Seconds between two batches, at least."""
 _SURVEY = 1.0
 """Seconds between two readings of the kernel's own counts."""
 _REST = 1.0
 """Seconds without an armed probe after which the definitions of disarmed ones are deleted."""
 _FAREWELL = 2.0
 """Seconds that a peer gets to take the last messages."""
-_MOST_ROWS = 5000
-"""Rows to keep for one batch, however much credit there is."""
-_MOST_READINGS = 64
-"""Facts waiting to be sent above which no more requests are read."""
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-
-
-class _Reading(NamedTuple):
-    """A fact that is being sent."""
-
-    request: int
-    encoding: str
-    chunks: Iterator[Tuple[bytes, bool]]
 
 
 class _End(Exception):
@@ -62,20 +50,17 @@ class Server:
     def __init__(self, connection: Connection, root: str, machine: str) -> None:
         self._connection = connection
         self._root = root
-        self._facts = Facts(root)
         self._engine = GuardedEngine(root, machine)
+        self._facts = FactSending(Facts(root), connection)
+        self._batches = Batches(self._engine, connection)
         self._selector = selectors.DefaultSelector()
-        self._readings: Deque[_Reading] = collections.deque()
-        self._credit = 0
-        self._sent: Dict[int, List[int]] = {}
-        self._sent_lost = 0
         self._watching_events = False
-        self._drain_after = self._flush_after = self._survey_after = self._rest_after = 0.0
-        self._unsent = self._silenced = False
+        self._drain_after = self._survey_after = self._rest_after = 0.0
+        self._silenced = False
         self._stop = False
         self._operations: Dict[str, Callable[[int, Message], None]] = {
-            "fact": self._fact, "arm": self._arm, "disarm": self._disarm, "filter": self._filter,
-            "focus": self._set_focus,
+            "fact": self._facts.add, "arm": self._arm, "disarm": self._disarm, "arm_many": self._arm_many,
+            "disarm_many": self._disarm_many, "filter": self._filter, "focus": self._set_focus,
             "budget": self._set_budget, "clean": self._clean, "quit": self._quit,
         }  # fmt: skip
 
@@ -135,14 +120,14 @@ class Server:
         if self._engine.armed:
             self._look_at_events(now, ready)
             if now >= self._engine.guard_due():
-                self._engine.guard(self._keep)
-                self._unsent = True
+                self._engine.guard(self._batches.keep)
+                self._batches.news = True
         elif self._engine.unused and now >= self._rest_after:
             self._report_left(self._engine.rest())
-        if self._unsent and now >= self._flush_after and self._connection.comfortable:
-            self._flush()
-        if self._readings and self._connection.comfortable:
-            self._read_on()
+        if self._batches.news and now >= self._batches.due and self._connection.comfortable:
+            self._batches.flush()
+        if self._facts and self._connection.comfortable:
+            self._facts.read_on()
 
     def _watch(self, now: float) -> None:
         """Register what this turn should wake for."""
@@ -172,14 +157,14 @@ class Server:
 
     def _patience(self, now: float) -> Any:
         """Seconds until something is due; None: for ever."""
-        if self._readings and self._connection.comfortable:
+        if self._facts and self._connection.comfortable:
             return 0
         if self._engine.armed:
             due = min(self._survey_after, self._engine.guard_due())
             if not self._watching_events:
                 due = min(due, self._drain_after)
-            if self._unsent and self._connection.comfortable:
-                due = min(due, self._flush_after)
+            if self._batches.news and self._connection.comfortable:
+                due = min(due, self._batches.due)
             return max(0.0, due - now)
         return max(0.0, self._rest_after - now) if self._engine.unused else None
 
@@ -188,16 +173,16 @@ class Server:
             self._survey()
             self._survey_after = now + _SURVEY
         elif self._watching_events and self._engine.fileno() in ready:
-            emptied = self._engine.drain(self._keep)
+            emptied = self._engine.drain(self._batches.keep)
             # Measured from the end of the work: a flood gets a share of the processor, not all of it.
             self._drain_after = time.monotonic() + TICK if emptied else now
         else:
             return
-        self._unsent = True
+        self._batches.news = True
 
     def _survey(self) -> None:
         try:
-            self._engine.survey(self._keep)
+            self._engine.survey(self._batches.keep)
         except RequestError as silenced:
             if not self._silenced:
                 self._connection.send({"op": "problem", "message": silenced.message, "hint": silenced.hint})
@@ -207,34 +192,7 @@ class Server:
 
     @property
     def _wants_requests(self) -> bool:
-        return self._connection.wants_requests and len(self._readings) < _MOST_READINGS
-
-    @property
-    def _keep(self) -> int:
-        return min(self._credit, _MOST_ROWS)
-
-    def _flush(self, without: Optional[int] = None) -> None:
-        """Send a batch if there is news. What a peer that does not read could not get in time is ``not_shown``.
-
-        Args:
-            without: A probe whose counters follow in another message.
-        """
-        self._unsent = False
-        rows = self._engine.collect(self._keep)
-        self._credit -= len(rows)
-        news = {
-            probe: counts
-            for probe, counts in self._engine.counters().items()
-            if counts != self._sent.get(probe) and probe != without
-        }
-        lost, guard = self._engine.lost, self._engine.guard_news()
-        if not rows and not news and not guard and lost == self._sent_lost:
-            return
-        self._sent.update(news)
-        self._sent_lost = lost
-        self._flush_after = time.monotonic() + TICK
-        batch: Message = {"op": "batch", "counters": news, "lost": lost, "rows": rows}
-        self._connection.send({**batch, "guard": guard} if guard else batch)
+        return self._connection.wants_requests and not self._facts.full
 
     def _handle(self, message: Message) -> None:
         name = message["op"]
@@ -259,53 +217,51 @@ class Server:
         rows = message.get("rows")
         if not isinstance(rows, int) or isinstance(rows, bool) or rows < 0:
             raise ProtocolError(f"{rows!r} is no credit")
-        self._credit += rows
-
-    def _fact(self, request: int, message: Message) -> None:
-        name, compress = message.get("name"), message.get("compress", False)
-        if not isinstance(name, str) or not isinstance(compress, bool):
-            raise RequestError(Code.BAD_REQUEST, "a fact has a name, and compress is true or false")
-        encoding = "zlib" if compress else "raw"
-        self._readings.append(_Reading(request, encoding, self._facts.chunks(name, compress)))
-
-    def _read_on(self) -> None:
-        reading = self._readings[0]
-        try:
-            data, last = next(reading.chunks)
-        except RequestError as error:
-            self._readings.popleft()
-            self._connection.send(protocol.error(reading.request, error.code, error.message, error.hint))
-            return
-        if last:
-            self._readings.popleft()
-        answer = {"op": "fact", "id": reading.request, "encoding": reading.encoding, "last": last}
-        self._connection.send(answer, data)
+        self._batches.grant(rows)
 
     def _arm(self, request: int, message: Message) -> None:
-        self._survey_after = self._survey_after if self._engine.armed else time.monotonic() + _SURVEY
+        self._begin_surveys()
         armed = self._engine.arm(message.get("probe"), message.get("filter"))
         answer = {"op": "armed", "id": request, "probe": armed.probe, "event": armed.event}
         self._connection.send({**answer, "definition": armed.definition})
 
+    def _arm_many(self, request: int, message: Message) -> None:
+        self._begin_surveys()
+        self._connection.send({"op": "armed_many", "id": request, "results": bulk.arm(self._engine, message)})
+
+    def _begin_surveys(self) -> None:
+        if not self._engine.armed:
+            self._survey_after = time.monotonic() + _SURVEY
+
     def _disarm(self, request: int, message: Message) -> None:
-        probe = self._engine.disarm(message.get("probe"), self._keep)
+        probe = message.get("probe")
+        [(number, counters)] = self._end_probes([probe]).items()
+        self._connection.send({"op": "disarmed", "id": request, "probe": number, "counters": counters})
+
+    def _disarm_many(self, request: int, message: Message) -> None:
+        counters = self._end_probes(bulk.numbers(message))
+        self._connection.send({"op": "disarmed_many", "id": request, "counters": counters})
+
+    def _end_probes(self, numbers: Sequence[object]) -> Dict[int, List[int]]:
+        """Their final counters."""
+        probes = self._engine.disarm(numbers, self._batches.keep)
         if self._connection.comfortable:
-            self._flush(without=probe)  # the last rows go before the final counters, whenever the last batch was
-        counters = self._engine.finish(probe)
-        self._sent.pop(probe, None)
+            self._batches.flush(without=probes)  # the last rows go before the final counters, whenever the last went
         self._rest_after = time.monotonic() + _REST
-        self._connection.send({"op": "disarmed", "id": request, "probe": probe, "counters": counters})
+        for probe in probes:
+            self._batches.forget(probe)
+        return {probe: self._engine.finish(probe) for probe in probes}
 
     def _filter(self, request: int, message: Message) -> None:
         probe, wanted = message.get("probe"), message.get("filter")
         if self._engine.armed:
-            self._engine.drain(self._keep, float("inf"))
+            self._engine.drain(self._batches.keep, float("inf"))
             if self._connection.comfortable:
-                self._flush()  # rows behind the answer have passed the new filter
+                self._batches.flush()  # rows behind the answer have passed the new filter
             else:
                 self._engine.collect(0)
-        self._engine.filter(probe, wanted, self._keep)
-        self._unsent = True
+        self._engine.filter(probe, wanted, self._batches.keep)
+        self._batches.news = True
         self._connection.send({"op": "filtered", "id": request, "probe": probe})
 
     def _set_focus(self, request: int, message: Message) -> None:
@@ -326,8 +282,14 @@ class Server:
         self._connection.send(answer)
 
     def _quit(self, request: int, message: Message) -> None:
-        left = self._engine.close()
-        self._say_last({"op": "bye", "id": request, "left": left})
+        left, deleting = self._engine.release(), self._engine.definitions
+        if deleting > GROUP_SIZE:
+            # Nothing is armed any more; the rest takes seconds, for which nobody has to wait.
+            self._say_last({"op": "bye", "id": request, "left": left, "deleting": deleting})
+            self._connection.hang_up()
+        else:
+            left += self._engine.close()
+            self._say_last({"op": "bye", "id": request, "left": left, "deleting": 0})
         raise _End
 
     def _report_left(self, left: List[str]) -> None:

@@ -1,6 +1,7 @@
-"""The name that a session gives to its group and its instance: ``kexplore_PID_STARTTIME``.
+"""The name that a session gives to its groups and its instance: ``kexplore_PID_STARTTIME``.
 
-By it a later session can tell whether the owner still lives.
+By it a later session can tell whether the owner still lives. A session of many probes has several groups: the first
+has its name, the others have a number behind it.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import re
 from typing import Optional
 
 _NAME = re.compile(r"kexplore_(\d{1,10})_(\d{1,20})")
+_GROUP = re.compile(rf"({_NAME.pattern})(?:_\d{{1,6}})?")
 
 
 def own(root: str) -> str:
@@ -18,8 +20,19 @@ def own(root: str) -> str:
 
 
 def is_session(name: str) -> bool:
-    """Whether a group or an instance was named by a session."""
+    """Whether this is the name of a session, and so of its instance."""
     return _NAME.fullmatch(name) is not None
+
+
+def group(session: str, number: int) -> str:
+    """The name of a session's groups, counted from 0."""
+    return f"{session}_{number}" if number else session
+
+
+def owner(group: str) -> str:
+    """The session that a group belongs to; "" for other people's."""
+    match = _GROUP.fullmatch(group)
+    return match.group(1) if match else ""
 
 
 def is_alive(root: str, name: str) -> bool:

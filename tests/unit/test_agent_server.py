@@ -62,6 +62,11 @@ def test_facts_come_in_chunks_and_requests_pass_them(root: Path) -> None:
         ("disarm", {"probe": 7}), ("disarm", {"probe": "x"}), ("disarm", {"probe": []}), ("focus", {}),
         ("focus", {"pids": "1"}), ("focus", {"pids": [True]}), ("focus", {"pids": [-1]}), ("focus", {"pids": [2**40]}),
         ("arm", {}), ("arm", {"probe": None}), ("arm", {"probe": []}),
+        ("arm_many", {}), ("arm_many", {"probes": []}), ("arm_many", {"probes": [{}] * 65}),
+        ("arm_many", {"probes": [None]}), ("arm_many", {"probes": [{"probe": {}, "path": "/"}]}),
+        ("disarm_many", {}), ("disarm_many", {"probes": []}), ("disarm_many", {"probes": [True]}),
+        ("disarm_many", {"probes": [1, 1]}), ("disarm_many", {"probes": list(range(65))}),
+        ("disarm_many", {"probes": [1]}),
     ],
 )  # fmt: skip
 def test_wrong_members_are_an_error_and_the_session_goes_on(root: Path, op: str, members: dict[str, object]) -> None:
