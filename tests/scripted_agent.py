@@ -94,7 +94,8 @@ class ScriptedAgent:
         filter_refusal: What it answers to ``filter``; "" where it does it.
         requests: The names of all requests so far.
         left: What it says that it could not remove.
-        on_farewell: Awaited before it answers ``quit``.
+        farewell: Awaited before it answers ``quit``.
+        bulk: Awaited before it arms many.
     """
 
     def __init__(self) -> None:
@@ -121,6 +122,8 @@ class ScriptedAgent:
         self.left: list[str] = []
         self.farewell = asyncio.Event()
         self.farewell.set()
+        self.bulk = asyncio.Event()
+        self.bulk.set()
         self.held: dict[str, asyncio.Event] = {}
         self.ended = asyncio.Event()
         self._counters: dict[int, list[int]] = {}
@@ -208,11 +211,17 @@ class ScriptedAgent:
             case "fact":
                 await self._fact(request, message["name"])
             case "arm":
-                self._arm(request, message["probe"])
+                self._send({**self._arm(message["probe"]), "id": request})
+            case "arm_many":
+                await self.bulk.wait()
+                results = [self._arm(each["probe"]) for each in message["probes"]]
+                self._send({"op": "armed_many", "id": request, "results": results})
             case "disarm":
-                counters = self._counters[message["probe"]]
-                self.armed.pop(message["probe"])
+                counters = self._disarm(message["probe"])
                 self._send({"op": "disarmed", "id": request, "probe": message["probe"], "counters": counters})
+            case "disarm_many":
+                counts = {str(number): self._disarm(number) for number in message["probes"]}
+                self._send({"op": "disarmed_many", "id": request, "counters": counts})
             case "focus":
                 self.focus.append(message["pids"])
                 self._send({"op": "focused", "id": request})
@@ -239,13 +248,16 @@ class ScriptedAgent:
             return
         self._send({"op": "fact", "id": request, "encoding": "raw", "last": True}, self.facts[name])
 
-    def _arm(self, request: int | None, probe: dict[str, Any]) -> None:
+    def _arm(self, probe: dict[str, Any]) -> protocol.Message:
         if probe.get("symbol") in self.refusals:
-            self._send(protocol.error(request, *self.refusals[probe["symbol"]]))
-            return
+            return protocol.error(None, *self.refusals[probe["symbol"]])
         number = next(self._numbers)
         self.armed[number], self._counters[number] = probe, [0, 0, 0, 0, 0]
-        self._send({"op": "armed", "id": request, "probe": number, "event": f"kx{number}", "definition": ""})
+        return {"op": "armed", "probe": number, "event": f"kx{number}", "definition": ""}
+
+    def _disarm(self, number: int) -> list[int]:
+        self.armed.pop(number)
+        return self._counters[number]
 
     def _send(self, message: protocol.Message, blob: bytes = b"") -> None:
         assert self._writer is not None

@@ -106,7 +106,7 @@ class _Trace:
             await current.set_budget(Budget(self._max_rate or None, None))
         conditions = {} if self._condition is None else apportion(self._condition, self._specs)
         for spec, condition in conditions.items():
-            await current.check_filter(spec, condition)  # all, before the first is armed
+            await current.arming.check_filter(spec, condition)  # all, before the first is armed
         for spec in self._specs:
             probe = await current.arm(spec, registers=False, condition=conditions.get(spec, ""))
             tell_trust(probe)

@@ -76,9 +76,9 @@ class ProbeRequests:
 
         def answered(condition: str | None) -> None:
             if condition is not None:
-                self.make(session.set_filter(probe.spec, condition))
+                self.make(session.arming.set_filter(probe.spec, condition))
 
-        self._screen.app.push_screen(FilterScreen(probe, session.scope(probe)), answered)
+        self._screen.app.push_screen(FilterScreen(probe, session.arming.scope(probe)), answered)
 
     def edit_budget(self, session: Session) -> None:
         """Let the user write what the probes may cost."""

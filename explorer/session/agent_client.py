@@ -211,10 +211,7 @@ class AgentClient:
         if answer is None or answer.done():
             return
         if message["op"] == "error":
-            category = CATEGORIES.get(message.get("code", ""), Category.FAILED)
-            error = AgentError(message.get("message", ""), message.get("hint", ""), category)
-            error.code = message.get("code", "")
-            answer.set_exception(error)
+            answer.set_exception(error_of(message))
         elif message["op"] == "fact":
             chunks = self._chunks.setdefault(number, [])
             chunks.append(blob)
@@ -226,3 +223,11 @@ class AgentClient:
             if (answered := self._answered.pop(number, None)) is not None:
                 answered(message)
             answer.set_result(message)
+
+
+def error_of(refusal: protocol.Message) -> AgentError:
+    """What the agent refused with: ``code``, ``message`` and ``hint``."""
+    code = refusal.get("code", "")
+    error = AgentError(refusal.get("message", ""), refusal.get("hint", ""), CATEGORIES.get(code, Category.FAILED))
+    error.code = code
+    return error

@@ -78,6 +78,7 @@ class Probe:
         rate: Hits per second over the last second or so.
         filter: What its hits must satisfy to be recorded; None: every hit is.
         guard: The guard's last word: what it costs, whether it is held back; None before the first.
+        group: What it was armed with, as part of many; "" for one by itself.
         error: Why it could not be armed, when ``state`` is FAILED.
         number: The agent's number for it; None while it is not armed.
     """
@@ -93,6 +94,7 @@ class Probe:
     error: KexploreError | None = None
     filter: Filter | None = None
     guard: Guarded | None = None
+    group: str = ""
 
 
 _RAW = CType("unsigned long", TypeKind.UNSIGNED, 8)

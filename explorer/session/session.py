@@ -12,24 +12,20 @@ from typing import TYPE_CHECKING, Any
 from explorer.agent.protocol import Message
 from explorer.errors import AgentError
 from explorer.session import places
-from explorer.session.agent_client import AgentClient
+from explorer.session.agent_client import AgentClient, Answered
+from explorer.session.arming import Arming, Options
 from explorer.session.budget import DEFAULT, Budget
 from explorer.session.change import Change, Subscriber
 from explorer.session.events import Event
-from explorer.session.filters.filter import Filter, compile_filter
-from explorer.session.filters.scope import Scope
 from explorer.session.hello import Hello
 from explorer.session.kernel_code import KernelCode
 from explorer.session.loading import EVERYTHING, Loading, Stage, load
-from explorer.session.probe import Counters, Field, Probe, ProbeState, plan_reads
+from explorer.session.probe import Probe, ProbeState
 from explorer.session.probe_spec import ProbeKind, ProbeSpec
 from explorer.session.tally import Tally
 from explorer.session.target import Progress, Target
 from explorer.session.values import FOUR_LEVEL, AddressSpace, Value, address_space, describe
-from symbols.abi.conventions import CONVENTIONS
 from symbols.catalog import Catalog
-from symbols.errors import KexploreError
-from symbols.prototype import Prototype
 from symbols.search import SearchIndex
 from symbols.symbol import Symbol
 
@@ -59,6 +55,7 @@ class Session:
         problems: What went wrong unasked, newest last: (message, hint).
         code: The kernel's code, to be listed.
         budget: What the probes may cost.
+        arming: Arms many at once, and changes filters.
         gone: Why the agent is gone; "" while it is there.
     """
 
@@ -79,7 +76,7 @@ class Session:
         self._client: AgentClient | None = None
         self._subscribers: list[Subscriber] = []
         self.code = KernelCode(self.fact)
-        self._locks: dict[ProbeSpec, asyncio.Lock] = {}
+        self.arming = Arming(self)
 
     def subscribe(self, subscriber: Subscriber) -> None:
         """Be told of changes, on the event loop."""
@@ -108,20 +105,20 @@ class Session:
         Raises:
             KexploreError: The list of names cannot be had.
         """
-        async for stage in load(self._connected(), self._hello(), self.loading, wanted):
+        async for stage in load(self._connected(), self.opened(), self.loading, wanted):
             if stage in (Stage.FIRST_NAMES, Stage.NAMES):
                 self.catalog = self.loading.catalog
-                self._tell(Change.CATALOG)
+                self.tell(Change.CATALOG)
             elif stage is Stage.SEARCH:
                 self.search = self.loading.search
-                self._tell(Change.SEARCH)
+                self.tell(Change.SEARCH)
             elif stage is Stage.TERMS:
-                self._tell(Change.TERMS)
+                self.tell(Change.TERMS)
             elif stage is Stage.LISTS:
-                self._tell(Change.LISTS)
+                self.tell(Change.LISTS)
             elif stage is Stage.PROTOTYPES:
-                self.space = address_space(self._hello().machine, self.loading.cpu_flags)
-                self._tell(Change.PROTOTYPES)
+                self.space = address_space(self.opened().machine, self.loading.cpu_flags)
+                self.tell(Change.PROTOTYPES)
 
     async def arm(self, spec: ProbeSpec, *, registers: bool = True, maxactive: int = 0, condition: str = "") -> Probe:
         """Arm a probe; one that is armed already is returned as it is.
@@ -137,34 +134,7 @@ class Session:
             UnknownSymbolError: No symbol has this name.
             KexploreError: It cannot be armed, with the cause and what to do. The probe stays in ``probes`` as FAILED.
         """
-        async with self._locks.setdefault(spec, asyncio.Lock()):
-            known = self.probes.get(spec)
-            if known is not None and known.state is ProbeState.ARMED:
-                return known
-            symbol = self.resolve(spec)
-            offset = places.offset_in(spec, symbol)
-            prototype, fields, values = await self._plan(spec, symbol)
-            chosen = self._compile(spec, fields, condition)
-            probe = Probe(spec, prototype, fields, offset, filter=chosen)
-            self.probes[spec] = probe
-            self._tell(Change.PROBES)
-            try:
-                await self._check(spec, symbol)
-                place = self._place(spec, symbol)
-                await self._connected().request(
-                    "arm",
-                    answered=lambda answer: self._armed(probe, int(answer["probe"])),
-                    probe={
-                        **place, "kind": spec.kind.value, "values": values, "registers": registers,
-                        "maxactive": maxactive,
-                    },
-                    filter=chosen and chosen.to_request(),
-                )  # fmt: skip
-            except KexploreError as error:
-                probe.state, probe.error = ProbeState.FAILED, error
-                self._tell(Change.PROBES)
-                raise
-            return probe
+        return await self.arming.arm(spec, Options(registers, maxactive, condition))
 
     async def disarm(self, spec: ProbeSpec) -> Probe | None:
         """Disarm a probe and forget it; its events stay in the journal.
@@ -175,19 +145,7 @@ class Session:
         Raises:
             AgentError: The agent could not disarm it.
         """
-        async with self._locks.setdefault(spec, asyncio.Lock()):
-            probe = self.probes.get(spec)
-            if probe is None:
-                return None
-            if probe.number is not None:
-                probe.state = ProbeState.DISARMING
-                self._tell(Change.PROBES)
-                answer = await self._connected().request("disarm", probe=probe.number)
-                self.tally.disarmed(probe, Counters(*answer["counters"]))
-            probe.state, probe.rate = ProbeState.DISARMED, 0.0
-            self.probes.pop(spec, None)
-            self._tell(Change.PROBES)
-            return probe
+        return next(iter(await self.arming.disarm([spec])), None)
 
     async def toggle(self, spec: ProbeSpec, *, registers: bool = True) -> Probe | None:
         """Arm what is not armed, disarm what is."""
@@ -196,58 +154,18 @@ class Session:
             return await self.disarm(spec)
         return await self.arm(spec, registers=registers)
 
-    def scope(self, probe: Probe) -> Scope:
-        """What a filter may name at a probe."""
-        return Scope(probe.spec, probe.fields, self._hello().machine)
-
-    async def check_filter(self, spec: ProbeSpec, condition: str) -> Filter | None:
-        """What a filter would mean at a place where no probe is armed yet; None for the empty one.
-
-        Raises:
-            FilterError: It means nothing there.
-            KexploreError: There is no such place.
-        """
-        _, fields, _ = await self._plan(spec, self.resolve(spec))
-        return self._compile(spec, fields, condition)
-
-    async def set_filter(self, spec: ProbeSpec, condition: str) -> Probe:
-        """Put another filter on an armed probe, which goes on counting.
-
-        Args:
-            spec: The probe.
-            condition: The filter; "" for none.
-
-        Raises:
-            FilterError: The condition means nothing at this probe.
-            AgentError: The probe is not armed, or the filter was refused; it is as it was.
-        """
-        async with self._locks.setdefault(spec, asyncio.Lock()):
-            probe = self.probes.get(spec)
-            if probe is None or probe.number is None:
-                raise AgentError(f"{spec} is not armed", "arm it first")
-            chosen = self._compile(spec, probe.fields, condition)
-
-            def answered(answer: Message) -> None:
-                probe.filter = chosen
-                self._tell(Change.PROBES)
-
-            await self._connected().request(
-                "filter", answered=answered, probe=probe.number, filter=chosen and chosen.to_request()
-            )
-            return probe
-
     async def set_budget(self, budget: Budget) -> None:
         """What probes may cost from now on; those that were stopped for the old budget get another chance."""
 
         def answered(answer: Message) -> None:
             self.budget = budget
-            self._tell(Change.PROBES)
+            self.tell(Change.PROBES)
 
-        await self._connected().request("budget", answered=answered, rate=budget.rate, share=budget.share)
+        await self.request("budget", answered=answered, rate=budget.rate, share=budget.share)
 
     async def focus(self, pids: list[int]) -> None:
         """Record only these processes and what descends of them; an empty list: everybody."""
-        await self._connected().request("focus", pids=pids)
+        await self.request("focus", pids=pids)
 
     async def fact(self, name: str) -> bytes:
         """One of the agent's named facts, whole.
@@ -262,10 +180,10 @@ class Session:
         """What debug information adds, looked up when it is asked for."""
         from explorer.session.debuginfo import Debuginfo  # not loaded before the first rows are on the screen
 
-        hello = self._hello()
+        hello = self.opened()
         return Debuginfo(
             hello.release, hello.machine, self.fact, lambda: self.catalog, self.target.debuginfo,
-            changed=lambda: self._tell(Change.DEBUGINFO),
+            changed=lambda: self.tell(Change.DEBUGINFO),
         )  # fmt: skip
 
     def learn(self, symbol: Symbol) -> About | None:
@@ -277,7 +195,7 @@ class Session:
 
     async def clean(self) -> Message:
         """Remove what dead sessions left on the target."""
-        return await self._connected().request("clean")
+        return await self.request("clean")
 
     async def close(self) -> list[str]:
         """Disarm everything, say farewell to the agent, release the target.
@@ -319,65 +237,44 @@ class Session:
         """The spec of a symbol that was picked from a list."""
         return places.spec_of(self.catalog, symbol, kind)
 
-    async def _plan(
-        self, spec: ProbeSpec, symbol: Symbol | None
-    ) -> tuple[Prototype | None, tuple[Field, ...], list[dict[str, Any]]]:
-        """What to read at each hit."""
-        prototype = self.catalog.prototype(symbol) if self.catalog and symbol else None
-        offset = places.offset_in(spec, symbol)
-        inlined = await self.debuginfo.arguments_at(symbol, offset) if symbol and offset else ()
-        return prototype, *plan_reads(spec, prototype, CONVENTIONS.get(self._hello().machine), offset, inlined)
+    def opened(self) -> Hello:
+        """What the agent said of itself.
 
-    def _compile(self, spec: ProbeSpec, fields: tuple[Field, ...], condition: str) -> Filter | None:
-        return compile_filter(condition, Scope(spec, fields, self._hello().machine)) if condition.strip() else None
-
-    def _place(self, spec: ProbeSpec, symbol: Symbol | None) -> dict[str, Any]:
-        if spec.address is not None:
-            return {"address": spec.address}
-        return {"symbol": spec.symbol, "module": spec.module or (symbol and symbol.module) or "", "offset": spec.offset}
-
-    async def _check(self, spec: ProbeSpec, symbol: Symbol | None) -> None:
-        """Refuse with the exact cause what the kernel would refuse with a vague one."""
-        refusal = self._hello().refusal()
-        if refusal is not None:
-            raise refusal
-        if self.catalog is not None:
-            places.check(self.catalog, spec, symbol)
-            if symbol is not None:
-                await self.code.check(self.catalog, spec, symbol, places.offset_in(spec, symbol))
-
-    def _hello(self) -> Hello:
+        Raises:
+            AgentError: The session is not open.
+        """
         if self.hello is None:
             raise AgentError("the session is not open")
         return self.hello
+
+    async def request(self, op: str, *, answered: Answered | None = None, **members: Any) -> Message:
+        """Ask the agent; see ``AgentClient.request``."""
+        return await self._connected().request(op, answered=answered, **members)
 
     def _connected(self) -> AgentClient:
         if self._client is None:
             raise AgentError("the session is not open")
         return self._client
 
-    def _armed(self, probe: Probe, number: int) -> None:
-        self.tally.armed(probe, number)
-        self._tell(Change.PROBES)
-
-    def _tell(self, change: Change) -> None:
+    def tell(self, change: Change) -> None:
+        """Something changed; on the event loop."""
         for subscriber in list(self._subscribers):
             subscriber(change)
 
     def _heard(self, message: Message) -> None:
         if message["op"] == "batch":
             for change in self.tally.take(message):
-                self._tell(change)
+                self.tell(change)
             self._grant(len(message["rows"]))
         elif message["op"] == "problem":
             self.problems.append((message["message"], message["hint"]))
-            self._tell(Change.PROBLEM)
+            self.tell(Change.PROBLEM)
         elif message["op"] == "lost":
             self.gone = message["message"]
             self.problems.append((message["message"], ""))
             for probe in self.probes.values():
                 probe.state, probe.rate = ProbeState.DISARMED, 0.0
-            self._tell(Change.LOST)
+            self.tell(Change.LOST)
 
     def _grant(self, rows: int) -> None:
         if rows and self._client is not None:
