@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import time
 from collections.abc import AsyncIterator, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from explorer.session.agent_client import error_of
 from explorer.session.change import Change
 from explorer.session.filters.filter import Filter, compile_filter
 from explorer.session.filters.scope import Scope
+from explorer.session.pace import Pace
 from explorer.session.probe import Counters, Field, Probe, ProbeState, plan_reads
 from explorer.session.probe_spec import ProbeSpec
 from symbols.abi.conventions import CONVENTIONS
@@ -46,9 +48,13 @@ class Arming:
 
     Args:
         session: Its ``probes`` are changed here and nowhere else.
+
+    Attributes:
+        pace: How long it takes, as measured.
     """
 
     def __init__(self, session: Session) -> None:
+        self.pace = Pace()
         self._session = session
         self._locks: dict[ProbeSpec, asyncio.Lock] = {}
 
@@ -64,11 +70,13 @@ class Arming:
             session.tell(Change.PROBES)
             try:
                 place = await self._checked_place(spec)
+                begin = time.monotonic()
                 await session.request(
                     "arm",
                     answered=lambda answer: self._armed([(probe, answer)]),
                     **_request(probe, place, reads, options),
                 )
+                self.pace.armed(1, time.monotonic() - begin)
             except KexploreError as error:
                 self._failed(probe, error)
                 session.tell(Change.PROBES)
@@ -100,6 +108,7 @@ class Arming:
             session.tell(Change.PROBES)
             try:
                 if wanted:
+                    begin = time.monotonic()
                     await session.request(
                         "arm_many",
                         answered=lambda answer: self._armed(
@@ -107,6 +116,7 @@ class Arming:
                         ),
                         probes=[request for _, request in wanted],
                     )
+                    self.pace.armed(len(wanted), time.monotonic() - begin)
             except KexploreError:
                 for probe, _ in wanted:
                     session.probes.pop(probe.spec, None)
@@ -154,10 +164,13 @@ class Arming:
             return probes
 
     async def _disarm(self, numbers: list[int]) -> dict[int, Counters]:
+        begin = time.monotonic()
         if len(numbers) == 1:
             answer = await self._session.request("disarm", probe=numbers[0])
-            return {numbers[0]: Counters(*answer["counters"])}
-        answer = await self._session.request("disarm_many", probes=numbers)
+            answer = {"counters": {numbers[0]: answer["counters"]}}
+        else:
+            answer = await self._session.request("disarm_many", probes=numbers)
+        self.pace.disarmed(len(numbers), time.monotonic() - begin)
         return {int(number): Counters(*counters) for number, counters in answer["counters"].items()}
 
     def scope(self, probe: Probe) -> Scope:

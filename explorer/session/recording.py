@@ -138,6 +138,11 @@ class Recording:
                 self.facts.setdefault(name, []).append((message, blob))
             case "armed", {"op": "arm", "probe": probe}:
                 self.takes[_place(probe)] = _Take(int(message["probe"]), message, moment)
+            case "armed_many", {"op": "arm_many", "probes": probes}:
+                for each, result in zip(probes, message["results"], strict=True):
+                    if "probe" in result:
+                        answer = {"op": "armed", "id": message["id"], **result}
+                        self.takes[_place(each["probe"])] = _Take(int(result["probe"]), answer, moment)
 
 
 def _check_batch(message: protocol.Message) -> None:
@@ -245,25 +250,30 @@ class _Player(PlayedAgent):
                 words = f"the recording does not hold {name}"
                 self.send(protocol.error(number, protocol.Code.NO_SUCH_FACT, words))
             case {"op": "arm", "probe": probe}:
-                self._arm(number, probe)
+                self.send({**self._arm(probe), "id": number})
+            case {"op": "arm_many", "probes": probes}:
+                self.send({"op": "armed_many", "id": number, "results": [self._arm(each["probe"]) for each in probes]})
             case {"op": "disarm", "probe": probe}:
                 counters = self._counters.pop(probe, _NO_COUNTERS)
                 self.send({"op": "disarmed", "id": number, "probe": probe, "counters": counters})
+            case {"op": "disarm_many", "probes": probes}:
+                all_counters = {probe: self._counters.pop(probe, _NO_COUNTERS) for probe in probes}
+                self.send({"op": "disarmed_many", "id": number, "counters": all_counters})
             case {"op": "filter"}:
                 words = "a recording plays what was recorded: it cannot be filtered"
                 self.send(protocol.error(number, protocol.Code.KERNEL_CANNOT, words, "t: look at a running kernel"))
 
-    def _arm(self, number: int | None, probe: dict[str, Any]) -> None:
+    def _arm(self, probe: dict[str, Any]) -> protocol.Message:
+        """The answer, but for the request's number."""
         take = self._recording.takes.get(_place(probe))
         if take is None:
             held = ", ".join(sorted(place.strip(":").replace("+0%entry", "") for place in self._recording.takes))
             words = f"the recording holds no events of {probe.get('symbol') or hex(probe['address'])}"
-            self.send(protocol.error(number, protocol.Code.KERNEL_CANNOT, words, f"it holds: {held}"))
-            return
-        self.send({**take.answer, "id": number})
+            return protocol.error(None, protocol.Code.KERNEL_CANNOT, words, f"it holds: {held}")
         self._counters[take.number] = _NO_COUNTERS
         if self._events is None or self._events.done():
             self._events = asyncio.create_task(self._play(take.since))
+        return take.answer
 
     async def _play(self, start: float) -> None:
         """Play everything since a moment, as far as it is of probes that are armed by then: in one order, as it was."""

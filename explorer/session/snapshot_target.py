@@ -68,7 +68,7 @@ class _SnapshotAgent(PlayedAgent):
         match message:
             case {"op": "fact", "name": str(name)}:
                 await self._fact(number, name)
-            case {"op": "arm" | "disarm"}:
+            case {"op": "arm" | "disarm" | "arm_many" | "disarm_many"}:
                 self.send(protocol.error(number, protocol.Code.KERNEL_CANNOT, "nothing is armed on a snapshot"))
 
     async def _fact(self, number: int | None, name: str) -> None:

@@ -3,6 +3,7 @@
     bio submit takes:"struct bio *" returns:int args:>2 is:probeable -mod:dm_*
 
 ========================  =============================================================================================
+``tcp_*`` ``*_show``      a word with ``*`` or ``?`` in it is a pattern for the whole name, without tolerance
 ``is:PROPERTY``           what can be told of every function: ``Property`` names them all
 ``mod:NAME``              in this module; ``*`` stands for any letters: ``mod:nf_*``; ``-mod:*``: the kernel itself
 ``takes:TYPE``            one of the parameters has this type
@@ -20,7 +21,7 @@ nor its opposite.
 """
 
 from symbols.query.function_index import FunctionIndex, Selection
-from symbols.query.grammar import parse
+from symbols.query.grammar import TERM_NAMES, parse
 from symbols.query.terms import Problem, Property, Query, Term
 
-__all__ = ["FunctionIndex", "Problem", "Property", "Query", "Selection", "Term", "parse"]
+__all__ = ["TERM_NAMES", "FunctionIndex", "Problem", "Property", "Query", "Selection", "Term", "parse"]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import fnmatch
+import re
 from array import array
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from symbols import bit_sets
 from symbols.catalog import Catalog
 from symbols.naming import Part, part_of
-from symbols.query.terms import Arguments, InModule, Is, Property, Returns, Takes, Term
+from symbols.query.terms import Arguments, InModule, Is, Named, Property, Returns, Takes, Term
 from symbols.query.type_columns import PIECE, TypeColumns
 from symbols.verdict import Mechanism, Verdict, VerdictKind
 
@@ -61,6 +62,7 @@ class FunctionIndex:
             order: ``SearchIndex.order``: positions in ``Catalog.rows``; places are positions in ``order``.
         """
         self._catalog = catalog
+        self._order = order
         self._rows = array("I", (catalog.rows[position] for position in order))
         self._everything = (1 << len(order)) - 1
         self._of_module: dict[str | None, list[int]] = {}
@@ -121,6 +123,8 @@ class FunctionIndex:
         match term.condition:
             case InModule(pattern):
                 return self._in_modules(pattern), self._everything
+            case Named(pattern):
+                return self._named(pattern), self._everything
             case Is(Property.VARIANT):
                 return self._variants, self._everything
             case Is(Property.ARMED):
@@ -157,6 +161,8 @@ class FunctionIndex:
                 return [_ERRPTR_NOTE]
             case Takes(pattern) | Returns(pattern) if not met and pattern is not None:
                 return self._about_type(term, pattern.name)
+            case Named(pattern) if not met:
+                return [f"no function is named {pattern}"]
             case InModule(pattern) if not met:
                 return [self._about_module(pattern)]
             case Is() if (
@@ -188,6 +194,12 @@ class FunctionIndex:
             if module is not None and fnmatch.fnmatchcase(module.lower().replace("-", "_"), pattern)
         ]
         return bit_sets.from_members(lists, len(self._rows))
+
+    def _named(self, pattern: str) -> int:
+        matches = re.compile(fnmatch.translate(pattern)).match
+        names = self._catalog.names
+        places = [place for place, position in enumerate(self._order) if matches(names[position])]
+        return bit_sets.from_members([places], len(self._rows))
 
     def _armed(self, rows: Collection[int]) -> int:
         places = [place for place, row in enumerate(self._rows) if row in rows] if rows else []

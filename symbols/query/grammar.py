@@ -8,11 +8,24 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from symbols.query.terms import Arguments, Condition, InModule, Is, Problem, Property, Query, Returns, Takes, Term
+from symbols.query.terms import (
+    Arguments,
+    Condition,
+    InModule,
+    Is,
+    Named,
+    Problem,
+    Property,
+    Query,
+    Returns,
+    Takes,
+    Term,
+)
 from symbols.query.type_names import TypeNameError, TypePattern, read_pattern
 
 _TERM = re.compile(r"([-!]?)([A-Za-z_]\w*):")
 _WORD = re.compile(r"\S+")
+_PATTERN = re.compile(r"([-!]?)([\w.]*[*?][\w.*?]*)")
 _OWN = r"(?:unsigned|signed|long|short|int|char|__int128)\b"
 _TYPE = re.compile(
     rf"(?:(?:const|volatile|struct|union|enum)\s+)*(?:{_OWN}(?:\s+(?:{_OWN}|const\b))*|\w*)(?:\s*\*|\s+const\b)*\S*"
@@ -39,8 +52,11 @@ def parse(text: str) -> Query:
         start = match.start()
         opening = _TERM.match(text, start)
         if opening is None:
-            words.append(match[0])
             position = match.end()
+            if pattern := _PATTERN.fullmatch(match[0]):
+                terms.append(Term(Named(pattern[2]), match[0], bool(pattern[1])))
+            else:
+                words.append(match[0])
             continue
         negation, name = opening.groups()
         value, begin, position, open_quote = _value(text, opening.end(), _EXTENTS.get(name.lower(), _WORD))
@@ -155,3 +171,5 @@ _READERS: dict[str, Callable[[str], Condition]] = {
     "args": _arguments,
 }
 _EXTENTS = {"takes": _TYPE, "returns": _TYPE}
+TERM_NAMES = tuple(_READERS)
+"""What may stand before the colon."""

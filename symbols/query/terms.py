@@ -45,6 +45,13 @@ class InModule:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Named:
+    """A word with ``*`` or ``?`` in it: a pattern of ``fnmatch`` for the whole name, letter case included."""
+
+    pattern: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Takes:
     """``takes:``."""
 
@@ -66,7 +73,7 @@ class Arguments:
     most: int
 
 
-Condition = Is | InModule | Takes | Returns | Arguments
+Condition = Is | InModule | Named | Takes | Returns | Arguments
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -1,0 +1,90 @@
+"""Functions that a pattern or a query means, where a single probe could stand: ``tcp_*``, ``takes:"struct bio *"``."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+
+from explorer.errors import UsageError
+from explorer.session.finding import asks_for_armed, find
+from explorer.session.probe_spec import ALL_VARIANTS, ProbeKind
+from explorer.session.session import Session
+from symbols.errors import Category, KexploreError
+from symbols.query import TERM_NAMES, Query, parse
+from symbols.symbol import Symbol
+
+_RETURN = "%return"
+_OF_MODULE = re.compile(r"([A-Za-z_]\w*):([\w.]*[*?][\w.*?]*)")
+_VARIANTS = re.compile(r"[\w.$:]+" + re.escape(ALL_VARIANTS))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Selection:
+    """Several functions, as the user names them.
+
+    Attributes:
+        text: As it was written.
+        query: The same as a query, of terms alone.
+        kind: Entry or return.
+    """
+
+    text: str
+    query: str
+    kind: ProbeKind
+
+    @property
+    def terms(self) -> Query:
+        """The query, read."""
+        return parse(self.query)
+
+
+def read(text: str) -> Selection | None:
+    """What a PROBE of the command line selects; None where it is a single probe, or one function with its variants.
+
+    Raises:
+        UsageError: It means no set of functions that is certain.
+    """
+    kind = ProbeKind.RETURN if text.endswith(_RETURN) else ProbeKind.ENTRY
+    written = text.removesuffix(_RETURN).strip()
+    if _VARIANTS.fullmatch(written) and not any(letter in written[:-2] for letter in "*?"):
+        return None
+    of_module = _OF_MODULE.fullmatch(written)
+    if of_module and of_module[1] not in TERM_NAMES:
+        written = f"mod:{of_module[1]} {of_module[2]}"
+    if not re.search(rf"[*?]|(?:^|\s)[-!]?(?:{'|'.join(TERM_NAMES)}):", written):
+        return None
+    query = parse(written)
+    for problem in query.problems:
+        raise UsageError(f"{text}: at letter {problem.at + 1}: {problem.message}", problem.hint)
+    if query.words:
+        word = query.words.split()[0]
+        raise UsageError(
+            f"{text}: {word!r} would find names by likeness, which is not certain enough to arm",
+            f"write a pattern: '*{word}*'",
+        )
+    if asks_for_armed(written):
+        raise UsageError(f"{text}: nothing is armed yet", "is:armed can be asked in the full-screen program")
+    return Selection(text, written, kind)
+
+
+def symbols(session: Session, selection: Selection) -> list[Symbol]:
+    """The functions that are meant; a worker's job.
+
+    Args:
+        session: With names, lists and the search index loaded, and prototypes where the query asks about types.
+        selection: What was read.
+
+    Raises:
+        KexploreError: What a term asks about is not known.
+    """
+    functions, catalog = session.loading.functions, session.catalog
+    assert functions is not None
+    assert catalog is not None
+    if any(term.of_types for term in selection.terms.terms):
+        functions.add_types()
+    if any(term.of_verdicts for term in selection.terms.terms):
+        functions.add_verdicts()
+    found = find(session, selection.query, len(catalog.rows))
+    if not found.complete:
+        raise KexploreError(found.notes[0], "", Category.KERNEL_CANNOT)
+    return [catalog.symbol(catalog.rows[row]) for row in found.rows]
