@@ -21,6 +21,7 @@ _ON_SNAPSHOTS = frozenset(
 
 EPILOG = """\
 PROBE:  do_sys_openat2   do_sys_openat2%return   vfs_read+0x1f   0xffffffff812a5678   ext4:ext4_file_open
+        several at once, told first:  'tcp_*'   'tcp_*%return'   'ext4:*_read*'   'takes:"struct bio *" is:ftrace'
 Results go to stdout, everything else to stderr. Exit codes: 0 ok, 1 failed, 2 usage, 3 not permitted,
 4 this kernel cannot, 130 interrupted; a traced COMMAND passes its own code through.
 """
@@ -31,6 +32,7 @@ QUERY: letters of a name, and terms, of which all must hold:
   args:3  args:>6  args:<=2        the number of parameters
   is:probeable  is:refused         also: duplicate blacklisted notrace init stub unknown ftrace jump int3 variant
   mod:ext4  mod:nf_*               in a module
+  tcp_*  *_show                    a pattern for the whole name, in place of letters
   -TERM                            the opposite
 """
 _NEGATED_TERM = re.compile(r"-(?=[a-z]+:)")
@@ -99,6 +101,7 @@ def parser() -> argparse.ArgumentParser:
         "--max-rate", type=_natural, metavar="N",
         help="hits a second that each probe may have before it is sampled; 0: no guard (default: 2%% of a core in all)",
     )  # fmt: skip
+    trace.add_argument("--yes", action="store_true", help="arm what patterns and queries mean without asking")
     trace.add_argument("--force", action="store_true", help="also functions that are deadly hot, such as schedule")
     trace.set_defaults(command="explorer.commands.trace")
 

@@ -10,6 +10,7 @@ import signal
 import sys
 from typing import Any
 
+from explorer.commands import trace_groups
 from explorer.commands.connection import narrate, session
 from explorer.errors import ExitCode, UsageError
 from explorer.session import family, hot_functions
@@ -18,10 +19,12 @@ from explorer.session.change import Change
 from explorer.session.events import Event
 from explorer.session.filters.several import apportion
 from explorer.session.gated_command import GatedCommand
+from explorer.session.group_plan import GroupPlan
 from explorer.session.guard import RAISE_HINT, State
 from explorer.session.loading import Stage
 from explorer.session.probe import Counters, Probe
 from explorer.session.probe_spec import ProbeKind, ProbeSpec
+from explorer.session.selection import Selection
 from explorer.session.session import Session
 from explorer.session.values import printable
 
@@ -35,7 +38,7 @@ _REST = 0.5
 
 def run(options: argparse.Namespace) -> int:
     """Trace until the command, the duration, the count or the user ends it."""
-    specs = list(dict.fromkeys(ProbeSpec.parse(text) for text in options.probes))
+    specs, selections = trace_groups.divide(options.probes)
     if options.pid is not None and options.traced is not None:
         raise UsageError("--pid and a COMMAND exclude each other", "a COMMAND is traced with all that it starts")
     condition = _condition(options)
@@ -43,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
         apportion(condition, specs)  # what cannot be read is told before anything is started
     command = GatedCommand(options.traced) if options.traced is not None else None
     try:
-        return asyncio.run(_Trace(specs, condition, command, options).run())
+        return asyncio.run(_Trace(specs, selections, condition, command, options).run())
     finally:
         if command is not None:
             command.abandon()
@@ -55,11 +58,14 @@ class _Trace:
     def __init__(
         self,
         specs: list[ProbeSpec],
+        selections: list[Selection],
         condition: str | None,
         command: GatedCommand | None,
         options: argparse.Namespace,
     ) -> None:
         self._specs = specs
+        self._selections = selections
+        self._groups: list[GroupPlan] = []
         self._condition = condition
         self._command = command
         self._pid: int | None = options.pid
@@ -70,6 +76,7 @@ class _Trace:
         self._debuginfo: str | None = options.debuginfo
         self._max_rate: int | None = options.max_rate
         self._force: bool = options.force
+        self._yes: bool = options.yes
         self._held_back: dict[ProbeSpec, State] = {}
         self._printed = 0
         self._taken = 0
@@ -79,7 +86,8 @@ class _Trace:
         self._interrupts = 0
 
     async def run(self) -> int:
-        reached = session(_STAGES, snapshot=self._snapshot, rows_outstanding=_ROWS, debuginfo=self._debuginfo)
+        stages = _STAGES | trace_groups.STAGES if self._selections else _STAGES
+        reached = session(stages, snapshot=self._snapshot, rows_outstanding=_ROWS, debuginfo=self._debuginfo)
         async with reached as current:
             current.subscribe(lambda change: self._changed(current, change))
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -92,16 +100,23 @@ class _Trace:
             self._specs = family.expand(current, self._specs)
             if not self._force:
                 hot_functions.require_force(current, self._specs)
-            await self._arm(current)
-            names = ", ".join(map(str, self._specs))
+            try:
+                await self._arm(current)
+            except trace_groups.GivenUpError:
+                narrate("nothing is armed any more")
+                return self._code or int(ExitCode.INTERRUPTED)
+            names = ", ".join([*map(str, self._specs), *(group.name for group in self._groups)])
             narrate(f"armed {names}" + ("" if self._command or self._duration or self._count else "; Ctrl-C ends"))
             await self._wait()
             final = [probe for spec in self._specs if (probe := await current.disarm(spec)) is not None]
+            final += await trace_groups.disarm(current, self._groups)
             self._print_new(current)
             self._summarise(final)
         return self._code
 
     async def _arm(self, current: Session) -> None:
+        if self._selections:
+            self._groups = await trace_groups.plan(current, self._selections, force=self._force, yes=self._yes)
         if self._max_rate is not None and current.hello is not None and current.hello.can_probe:
             await current.set_budget(Budget(self._max_rate or None, None))
         conditions = {} if self._condition is None else apportion(self._condition, self._specs)
@@ -114,6 +129,7 @@ class _Trace:
                 narrate(f"{spec}: {probe.filter.label}")
             elif conditions:
                 narrate(f"{spec}: not filtered, as the filter asks for what returns only")
+        await trace_groups.arm(current, self._groups, self._condition, self._end.is_set)
 
     async def _wait(self) -> None:
         """Until the command and all that it started end, the time is over, the count is reached or a signal says so."""
@@ -206,8 +222,11 @@ class _Trace:
         not_printed = sum(p.counters.hits - p.counters.lost - p.counters.filtered for p in probes) - self._printed
         if self._json:
             print(json.dumps({"summary": {str(probe.spec): _summary(probe) for probe in probes}}), flush=True)
+        for name, total in trace_groups.summaries(self._groups, probes):
+            narrate(f"{name}: {counters_text(total)}")
         for probe in probes:
-            narrate(f"{probe.spec}: {counters_text(probe.counters)}")
+            if probe.counters.hits or probe.counters.missed or not probe.group:
+                narrate(f"{probe.spec}: {counters_text(probe.counters)}")
             if probe.guard is not None and probe.guard.holds_back:
                 narrate(f"{probe.spec}: {probe.guard.text}; {RAISE_HINT}")
         if self._count is not None and not_printed > 0:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from explorer.agent import hit_cost
 from explorer.agent.budget import DEFAULT
@@ -57,6 +57,11 @@ class GroupPlan:
         """How many functions were asked for."""
         return len(self.specs) + self.armed + len(self.hot) + sum(map(len, self.refused.values()))
 
+    def without(self, others: Collection[ProbeSpec]) -> GroupPlan:
+        """The same, but for what another group arms."""
+        specs = tuple(spec for spec in self.specs if spec not in others)
+        return dataclasses.replace(self, specs=specs, armed=self.armed + len(self.specs) - len(specs))
+
     def lines(self, pace: Pace) -> list[str]:
         """All that there is to know before it is armed, a sentence a line."""
         returns = "return" if self.kind is ProbeKind.RETURN else "entry"
@@ -77,8 +82,8 @@ class GroupPlan:
         share = DEFAULT.share or 0.0
         rate = share * 1e9 / self.hit_ns
         return (
-            f"a hit costs about {self.hit_ns / 1000:.1f} µs: {_rounded(rate)} hits/s of all together take {share:.0%} of "
-            "a core, the guard's default; above that it samples the dearest"
+            f"a hit costs about {self.hit_ns / 1000:.1f} µs: {_rounded(rate)} hits/s of all together take {share:.0%} "
+            "of a core, the guard's default; above that it samples the dearest"
         )
 
 
@@ -115,8 +120,13 @@ def plan(session: Session, name: str, symbols: Iterable[Symbol], kind: ProbeKind
     return GroupPlan(name, kind, tuple(specs), armed, tuple(left_out), causes, nanoseconds / max(1, len(specs)))
 
 
-def require_possible(session: Session, wanted: GroupPlan) -> None:
+def require_possible(session: Session, wanted: GroupPlan, others: int = 0) -> None:
     """See that a group can be armed at all.
+
+    Args:
+        session: The session.
+        wanted: The group.
+        others: Probes of other groups that are to be armed besides.
 
     Raises:
         GroupError: There is nothing in it, or too much.
@@ -128,9 +138,9 @@ def require_possible(session: Session, wanted: GroupPlan) -> None:
     if not wanted.specs:
         cause = "; ".join(wanted.lines(session.arming.pace)[1:]) or "no function is meant"
         raise GroupError(f"{wanted.name}: nothing to arm: {cause}")
-    there = sum(probe.number is not None for probe in session.probes.values())
+    there = others + sum(probe.number is not None for probe in session.probes.values())
     if there + len(wanted.specs) > CEILING:
-        besides = f" besides the {there:,} that are armed" if there else ""
+        besides = f" besides {there:,} others" if there else ""
         raise GroupError(
             f"{wanted.name}: {len(wanted.specs):,} probes{besides} are over the ceiling of {CEILING:,}: all probes are "
             "looked at every second, and each takes its time to arm and to remove",
