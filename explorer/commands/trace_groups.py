@@ -63,9 +63,9 @@ async def plan(session: Session, selections: Sequence[Selection], *, force: bool
     plans: list[GroupPlan] = []
     for selected in selections:
         meant = await asyncio.to_thread(selection.symbols, session, selected)
-        wanted = group_plan.plan(session, selected.text, meant, selected.kind, hot=force)
         others = {spec for each in plans for spec in each.specs}
-        plans.append(wanted.without(others))
+        wanted = group_plan.plan(session, selected.text, meant, selected.kind, hot=force).without(others)
+        plans.append(wanted)
         group_plan.require_possible(session, wanted, len(others))
         for line in wanted.lines(session.arming.pace):
             narrate(line)
@@ -119,13 +119,11 @@ async def arm(
 
 async def disarm(session: Session, plans: Sequence[GroupPlan]) -> list[Probe]:
     """Disarm the groups; the probes with their final counters."""
-    return [
-        probe
-        for wanted in plans
-        for probe in await groups.disarm(
-            session, [p.spec for p in groups.members(session, wanted.name)], _show(wanted.name)
-        )
-    ]
+    probes: list[Probe] = []
+    for wanted in plans:
+        specs = [probe.spec for probe in groups.members(session, wanted.name)]
+        probes += await groups.disarm(session, specs, _show(wanted.name))
+    return probes
 
 
 def summaries(plans: Sequence[GroupPlan], probes: Sequence[Probe]) -> list[tuple[str, Counters]]:
@@ -145,9 +143,8 @@ def _show(name: str) -> Callable[[Progress], None]:
         return lambda progress: None
 
     def show(progress: Progress) -> None:
-        end = "\r" if progress.done < progress.total else "\r\033[K"
-        line = f"kexplore: {name}: {progress.doing} {progress.done:,} of {progress.total:,}, {progress.left:.0f} s left\033[K"
-        print(line, end=end, file=sys.stderr, flush=True)
+        line = f"kexplore: {name}: {progress.sentence}" if progress.done < progress.total else ""
+        print(f"\r{line}\033[K", end="", file=sys.stderr, flush=True)
 
     return show
 

@@ -39,6 +39,11 @@ class Progress:
     total: int
     left: float
 
+    @property
+    def sentence(self) -> str:
+        """In words."""
+        return f"{self.doing} {self.done:,} of {self.total:,}, {self.left:.0f} s left"
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Outcome:
