@@ -80,6 +80,11 @@ class KexploreApp(App[None]):
         return self._switchboard.left_behind
 
     @property
+    def deleting(self) -> int:
+        """How many disabled definitions the agents go on to delete."""
+        return self._switchboard.deleting
+
+    @property
     def session(self) -> Session | None:
         """The session that is shown."""
         return self._switchboard.session

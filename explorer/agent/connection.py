@@ -116,11 +116,11 @@ class Connection:
             self.flush()
 
     def hang_up(self) -> None:
-        """Let go of the stream: the peer sees its end, and what is sent from now on goes nowhere."""
+        """Let go of the stream, and of stderr: the peer sees their end, and what is said from now on goes nowhere."""
         self._queue.clear()
         self._waiting = 0
         nowhere = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-        for descriptor in {self.source, self.sink}:  # not closed: whatever is opened next would have their numbers
+        for descriptor in {self.source, self.sink, 2}:  # not closed: whatever is opened next would have their numbers
             os.dup2(nowhere, descriptor)
         os.close(nowhere)
 

@@ -48,6 +48,8 @@ async def session(
     finally:
         for thing in await current.close():
             narrate(f"could not remove {thing}; try: kexplore clean")
+        if current.deleting:
+            narrate(deleting_text(current.deleting))
 
 
 def _target(wanted: frozenset[Stage], snapshot: str | None) -> Target:
@@ -56,6 +58,11 @@ def _target(wanted: frozenset[Stage], snapshot: str | None) -> Target:
     target = LocalTarget()
     target.start(tuple(name for name, stage in _AHEAD.items() if stage in wanted))
     return target
+
+
+def deleting_text(definitions: int) -> str:
+    """What an agent does that is left alone."""
+    return f"nothing is armed; the agent goes on deleting {definitions:,} disabled definitions, and ends"
 
 
 def narrate(line: str) -> None:

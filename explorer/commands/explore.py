@@ -30,7 +30,7 @@ def _show(options: argparse.Namespace, agent: LocalAgent | None) -> int:
     import asyncio
 
     from explorer.app import KexploreApp
-    from explorer.commands.connection import narrate
+    from explorer.commands.connection import deleting_text, narrate
     from explorer.session.recording import replay
     from explorer.session.snapshot_target import SnapshotTarget
     from explorer.session.target import LabTarget, LocalTarget, Target
@@ -47,6 +47,8 @@ def _show(options: argparse.Namespace, agent: LocalAgent | None) -> int:
         chosen.debuginfo = Path(options.debuginfo)
     app = KexploreApp(chosen, list(dict.fromkeys([chosen, local, lab])))
     asyncio.run(app.run_async())
+    if app.deleting:
+        narrate(deleting_text(app.deleting))
     for thing in app.left_behind:
         narrate(f"could not remove {thing}; try: kexplore clean")
     return ExitCode.FAILED if app.left_behind else app.return_code or ExitCode.OK

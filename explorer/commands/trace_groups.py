@@ -12,7 +12,8 @@ from explorer.session import group_plan, groups, selection
 from explorer.session.arming import Options
 from explorer.session.filters.several import apportion
 from explorer.session.group_plan import GroupPlan
-from explorer.session.groups import Progress
+from explorer.session.group_work import Progress
+from explorer.session.groups import Listener
 from explorer.session.loading import Stage
 from explorer.session.probe import Counters, Probe
 from explorer.session.probe_spec import ProbeSpec
@@ -96,8 +97,14 @@ async def arm(
 ) -> None:
     """Arm the groups; what the kernel refuses is told, and the rest is armed all the same.
 
+    Args:
+        session: The session.
+        plans: The groups.
+        condition: The filter of their hits.
+        given_up: Whether the user wants it to stop.
+
     Raises:
-        GivenUpError: So ``given_up`` said; nothing of that group is armed any more.
+        GivenUpError: He does; nothing of that group is armed any more.
         KexploreError: Nothing of one of them could be armed.
     """
     for wanted in plans:
@@ -105,7 +112,14 @@ async def arm(
             continue
         conditions = {} if condition is None else apportion(condition, wanted.specs)
         options = Options(registers=False, condition=conditions.get(wanted.specs[0], ""))
-        outcome = await groups.arm(session, wanted, options, _show(wanted.name), given_up)
+        show = _show(wanted.name)
+
+        def heard(progress: Progress, name: str = wanted.name, show: Listener = show) -> None:
+            show(progress)
+            if given_up():
+                groups.give_up(session, name)
+
+        outcome = await groups.arm(session, wanted, options, heard)
         narrate(f"{wanted.name}: {outcome.sentence}")
         if outcome.given_up is not None:
             raise GivenUpError
@@ -119,11 +133,7 @@ async def arm(
 
 async def disarm(session: Session, plans: Sequence[GroupPlan]) -> list[Probe]:
     """Disarm the groups; the probes with their final counters."""
-    probes: list[Probe] = []
-    for wanted in plans:
-        specs = [probe.spec for probe in groups.members(session, wanted.name)]
-        probes += await groups.disarm(session, specs, _show(wanted.name))
-    return probes
+    return [probe for wanted in plans for probe in await groups.disarm(session, wanted.name, _show(wanted.name))]
 
 
 def summaries(plans: Sequence[GroupPlan], probes: Sequence[Probe]) -> list[tuple[str, Counters]]:
@@ -137,7 +147,7 @@ def summaries(plans: Sequence[GroupPlan], probes: Sequence[Probe]) -> list[tuple
     return found
 
 
-def _show(name: str) -> Callable[[Progress], None]:
+def _show(name: str) -> Listener:
     """A line of progress, where somebody looks."""
     if not sys.stderr.isatty():
         return lambda progress: None

@@ -36,9 +36,11 @@ class AgentClient:
 
     Attributes:
         observer: Sees every message from now on; None: nobody does.
+        deleting: After ``close``: how many disabled definitions the agent goes on to delete without us.
     """
 
     observer: Observer | None = None
+    deleting = 0
 
     def __init__(
         self,
@@ -154,7 +156,7 @@ class AgentClient:
             self._closing = True
             with contextlib.suppress(AgentError, TimeoutError):
                 answer = await asyncio.wait_for(self.request("quit"), patience)
-                left = list(answer.get("left", []))
+                left, self.deleting = list(answer.get("left", [])), int(answer.get("deleting", 0))
         self._closing = True
         self._writer.close()
         with contextlib.suppress(TimeoutError, asyncio.CancelledError):

@@ -16,6 +16,7 @@ from explorer.session.agent_client import error_of
 from explorer.session.change import Change
 from explorer.session.filters.filter import Filter, compile_filter
 from explorer.session.filters.scope import Scope
+from explorer.session.group_work import GroupWork
 from explorer.session.pace import Pace
 from explorer.session.probe import Counters, Field, Probe, ProbeState, plan_reads
 from explorer.session.probe_spec import ProbeSpec
@@ -51,10 +52,12 @@ class Arming:
 
     Attributes:
         pace: How long it takes, as measured.
+        works: What is being done to groups, by their names; see ``groups``.
     """
 
     def __init__(self, session: Session) -> None:
         self.pace = Pace()
+        self.works: dict[str, GroupWork] = {}
         self._session = session
         self._locks: dict[ProbeSpec, asyncio.Lock] = {}
 

@@ -6,13 +6,17 @@ is disarmed again: half of a group would count half of what its name says.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from explorer.agent.protocol import MOST_AT_ONCE
+from explorer.errors import AgentError
 from explorer.session.arming import Options
+from explorer.session.change import Change
 from explorer.session.group_plan import GroupPlan
+from explorer.session.group_work import GroupWork, Progress
 from explorer.session.probe import Probe, ProbeState
 from explorer.session.probe_spec import ProbeSpec
 from explorer.session.session import Session
@@ -22,27 +26,7 @@ _PATIENCE = 0.2
 _FIRST = 8
 """Probes in the first request, which shows how many that are."""
 
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Progress:
-    """How far it is.
-
-    Attributes:
-        doing: ``arming`` or ``disarming``.
-        done: Probes that are done.
-        total: Of so many.
-        left: Seconds that the rest will take, by what was measured.
-    """
-
-    doing: str
-    done: int
-    total: int
-    left: float
-
-    @property
-    def sentence(self) -> str:
-        """In words."""
-        return f"{self.doing} {self.done:,} of {self.total:,}, {self.left:.0f} s left"
+Listener = Callable[[Progress], None]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -70,25 +54,14 @@ class Outcome:
         return f"{len(self.armed):,} armed in {self.seconds:.1f} s{refused}"
 
 
-def _ignore(progress: Progress) -> None:
-    """Nobody wants to know."""
-
-
-async def arm(
-    session: Session,
-    wanted: GroupPlan,
-    options: Options,
-    progress: Callable[[Progress], None] = _ignore,
-    given_up: Callable[[], bool] = lambda: False,
-) -> Outcome:
-    """Arm a group.
+async def arm(session: Session, wanted: GroupPlan, options: Options, listener: Listener | None = None) -> Outcome:
+    """Arm a group; ``give_up`` stops it.
 
     Args:
         session: The session.
         wanted: What ``group_plan.plan`` found.
         options: For all of its probes.
-        progress: Called before the first request and after each.
-        given_up: Asked before each request whether it is to stop; then what has been armed is disarmed again.
+        listener: Told of the progress before each request and after the last.
 
     Raises:
         AgentError: The agent is gone, or took none of a request.
@@ -97,50 +70,87 @@ async def arm(
     probes: list[Probe] = []
     pace = session.arming.pace
     rest = list(wanted.specs)
-    while rest:
-        progress(Progress("arming", len(probes), len(wanted.specs), len(rest) * pace.arming))
-        if given_up():
-            armed = sum(probe.state is ProbeState.ARMED for probe in probes)
-            await disarm(session, [probe.spec for probe in probes], progress)
-            return Outcome((), (), armed, time.monotonic() - begin)
-        some, rest = _split(rest, pace.arming if probes else _PATIENCE / _FIRST)
-        probes += await session.arming.arm_many(some, options, wanted.name)
-    progress(Progress("arming", len(probes), len(wanted.specs), 0.0))
+    with _work(session, wanted.name) as work:
+        while rest:
+            _tell(session, work, listener, "arming", len(probes), len(wanted.specs), len(rest) * pace.arming)
+            if work.given_up:
+                armed = sum(probe.state is ProbeState.ARMED for probe in probes)
+                await _disarm(session, work, [probe.spec for probe in probes], listener)
+                return Outcome((), (), armed, time.monotonic() - begin)
+            some, rest = _split(rest, pace.arming if probes else _PATIENCE / _FIRST)
+            probes += await session.arming.arm_many(some, options, wanted.name)
+        _tell(session, work, listener, "arming", len(probes), len(probes), 0.0)
     refused = tuple(probe for probe in probes if probe.state is ProbeState.FAILED)
     armed_now = tuple(probe for probe in probes if probe.state is ProbeState.ARMED)
     return Outcome(armed_now, refused, None, time.monotonic() - begin)
 
 
-async def disarm(
-    session: Session, specs: Sequence[ProbeSpec], progress: Callable[[Progress], None] = _ignore
-) -> list[Probe]:
-    """Disarm probes, of a group or not.
+async def disarm(session: Session, group: str, listener: Listener | None = None) -> list[Probe]:
+    """Disarm a group.
 
     Args:
         session: The session.
-        specs: Which; those that are not there are passed over.
-        progress: Called before the first request and after each.
+        group: Its name; "" for the probes that belong to none.
+        listener: As for ``arm``.
 
     Returns:
-        Those that there were, with their final counters.
+        Its probes, with their final counters.
 
     Raises:
-        AgentError: The agent could not disarm them.
+        AgentError: It is being armed or disarmed already, or the agent could not disarm it.
     """
-    probes: list[Probe] = []
-    pace = session.arming.pace
-    rest = list(specs)
-    while rest:
-        progress(Progress("disarming", len(specs) - len(rest), len(specs), len(rest) * pace.disarming))
-        some, rest = _split(rest, pace.disarming)
-        probes += await session.arming.disarm(some)
-    progress(Progress("disarming", len(specs), len(specs), 0.0))
-    return probes
+    with _work(session, group) as work:
+        return await _disarm(session, work, [probe.spec for probe in members(session, group)], listener)
+
+
+def give_up(session: Session, group: str) -> bool:
+    """Stop the arming of a group; whether it is being armed."""
+    work = session.arming.works.get(group)
+    if work is None or work.progress is None or work.progress.doing != "arming":
+        return False
+    work.given_up = True
+    return True
 
 
 def members(session: Session, group: str) -> list[Probe]:
     """The probes of a group."""
     return [probe for probe in session.probes.values() if probe.group == group]
+
+
+@contextlib.contextmanager
+def _work(session: Session, group: str) -> Iterator[GroupWork]:
+    works = session.arming.works
+    if group in works:
+        raise AgentError(f"{group or 'probes'}: something is being done to it", "wait a moment")
+    works[group] = GroupWork()
+    try:
+        yield works[group]
+    finally:
+        del works[group]
+        session.tell(Change.PROBES)
+
+
+async def _disarm(
+    session: Session, work: GroupWork, specs: Sequence[ProbeSpec], listener: Listener | None
+) -> list[Probe]:
+    probes: list[Probe] = []
+    pace = session.arming.pace
+    rest = list(specs)
+    while rest:
+        _tell(session, work, listener, "disarming", len(specs) - len(rest), len(specs), len(rest) * pace.disarming)
+        some, rest = _split(rest, pace.disarming)
+        probes += await session.arming.disarm(some)
+    _tell(session, work, listener, "disarming", len(specs), len(specs), 0.0)
+    return probes
+
+
+def _tell(
+    session: Session, work: GroupWork, listener: Listener | None, doing: str, done: int, total: int, left: float
+) -> None:
+    work.progress = Progress(doing, done, total, left)
+    session.tell(Change.PROBES)
+    if listener is not None:
+        listener(work.progress)
 
 
 def _split(specs: list[ProbeSpec], seconds_each: float) -> tuple[list[ProbeSpec], list[ProbeSpec]]:

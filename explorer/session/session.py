@@ -57,6 +57,7 @@ class Session:
         budget: What the probes may cost.
         arming: Arms many at once, and changes filters.
         gone: Why the agent is gone; "" while it is there.
+        deleting: After ``close``: how many disabled definitions the agent goes on to delete.
     """
 
     def __init__(self, target: Target, *, capacity: int = 20_000, rows_outstanding: int = ROWS_OUTSTANDING) -> None:
@@ -71,6 +72,7 @@ class Session:
         self.problems: list[tuple[str, str]] = []
         self.budget = DEFAULT
         self.gone = ""
+        self.deleting = 0
         self.space: AddressSpace = FOUR_LEVEL
         self._rows_outstanding = rows_outstanding
         self._client: AgentClient | None = None
@@ -209,6 +211,7 @@ class Session:
         try:
             if self._client is not None:
                 left = await self._client.close()
+                self.deleting = self._client.deleting if self.target.outlives_us else 0
                 self._client = None
         finally:
             await self.target.close()

@@ -41,6 +41,7 @@ class Switchboard:
         session: The session that is shown; None before the first target answered.
         attempt: The last attempt to reach a target.
         left_behind: What sessions closed so far could not remove.
+        deleting: How many disabled definitions their agents go on to delete.
     """
 
     def __init__(self, changed: Callable[[], None], switched: Callable[[Session], None]) -> None:
@@ -51,6 +52,7 @@ class Switchboard:
         self.session: Session | None = None
         self.attempt: Attempt | None = None
         self.left_behind: list[str] = []
+        self.deleting = 0
 
     def start(self, target: Target, terminal: Callable[[], contextlib.AbstractContextManager[object]]) -> None:
         """Begin to reach a target; what is shown stays until it answers.
@@ -125,5 +127,6 @@ class Switchboard:
     async def _close(self, session: Session) -> None:
         try:
             self.left_behind += await session.close()
+            self.deleting += session.deleting
         except KexploreError as error:
             self.left_behind.append(f"what was armed on {session.target.title} ({error.message})")

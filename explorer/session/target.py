@@ -32,6 +32,7 @@ class Target(abc.ABC):
         summary: What it is, in a few words, for whoever chooses between targets.
         needs_terminal: Whether reaching it may ask on the terminal, for a password.
         runs_commands: Whether a command that is started here runs on that kernel.
+        outlives_us: Whether an agent that has been left goes on with what it has to do.
         debuginfo: Where its debug information is, when the user said so; None: in the usual places.
     """
 
@@ -39,6 +40,7 @@ class Target(abc.ABC):
     summary: str
     needs_terminal = False
     runs_commands = False
+    outlives_us = False
     debuginfo: Path | None = None
 
     @abc.abstractmethod
@@ -68,6 +70,7 @@ class LocalTarget(Target):
     title = "this machine"
     summary = "the kernel that runs here"
     runs_commands = True
+    outlives_us = True
 
     def __init__(self, *, sudo: bool = False) -> None:
         self._sudo = sudo
@@ -76,6 +79,7 @@ class LocalTarget(Target):
             self.summary = "its kernel, with root's rights for the agent alone"
         self.needs_terminal = sudo
         self._agent: LocalAgent | None = None
+        self._client: AgentClient | None = None
 
     def start(self, ahead: tuple[str, ...] = ASKED_AHEAD) -> None:
         """Start the agent without waiting for it; ``connect`` does it otherwise.
@@ -98,7 +102,7 @@ class LocalTarget(Target):
             self.start()
         assert self._agent is not None
         reader, writer = await _streams(self._agent.process)
-        client = AgentClient(reader, writer, listener, self._agent.asked)
+        client = self._client = AgentClient(reader, writer, listener, self._agent.asked)
         if self._sudo:
             try:
                 await client.hello()
@@ -109,10 +113,12 @@ class LocalTarget(Target):
         return client
 
     async def close(self) -> None:
-        """Wait for the agent's end; it ends with its pipe."""
+        """Wait for the agent's end; it ends with its pipe, but for what it deletes without us."""
         if self._agent is None:
             return
         process, self._agent = self._agent.process, None
+        if self._client is not None and self._client.deleting:
+            return
         try:
             await asyncio.to_thread(process.wait, FAREWELL_TIMEOUT)
         except subprocess.TimeoutExpired:

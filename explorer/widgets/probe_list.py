@@ -1,4 +1,4 @@
-"""The list of probes: what each counts, what it missed and what was not shown; why one was refused."""
+"""The list of probes: what each counts, what it missed and what was not shown; why one was refused; groups folded."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from explorer.session.values import printable
 from explorer.widgets import guard_words
 from explorer.widgets.cells import count, fit, fit_right, short_count
 from explorer.widgets.event_line import place_name
+from explorer.widgets.group_segments import group_segments, loss_segments
 from explorer.widgets.line_view import LineView
 from explorer.widgets.palette import (
     BRIGHT,
@@ -29,6 +30,7 @@ from explorer.widgets.palette import (
     TEXT,
     WARNING,
 )
+from explorer.widgets.probe_rows import GroupRow, Row, rows
 
 _WIDE = (("hits", 12), ("/s", 7), ("missed", 9), ("lost", 9), ("filtered", 11), ("not shown", 12))
 _NARROW = (("hits", 6), ("/s", 6), ("miss", 6), ("lost", 6), ("filtered", 9), ("unshown", 8))
@@ -41,13 +43,15 @@ class ProbeList(LineView):
 
     HELP: ClassVar[str] = "probes"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("d,delete", "screen.disarm", "Disarm", id="probes.disarm", tooltip="Disarm the probe"),
+        Binding("d,delete", "screen.disarm", "Disarm", id="probes.disarm",
+                tooltip="Disarm the probe, or the whole group; of a group that is being armed: give it up"),
         Binding("D", "screen.disarm_all", "Disarm all", id="probes.disarm-all", tooltip="Disarm every probe"),
         Binding("f", "screen.filter", "Filter", id="probes.filter",
                 tooltip="Write what a hit must satisfy to be recorded; the probe goes on counting"),
         Binding("b", "screen.budget", "Budget", show=False, id="probes.budget",
                 tooltip="Write what the probes may cost before the guard holds them back"),
-        Binding("enter", "choose", "Card", id="probes.card", tooltip="The function's card, or why it was refused"),
+        Binding("enter", "choose", "Card", id="probes.card",
+                tooltip="The function's card, or why it was refused; a group is unfolded or folded"),
         Binding("y", "screen.copy", "Copy", show=False, id="probes.copy", tooltip="Copy the probe's name"),
     ]  # fmt: skip
 
@@ -55,6 +59,8 @@ class ProbeList(LineView):
         super().__init__(id=id)
         self._session: Session | None = None
         self._probes: list[Probe] = []
+        self._rows: list[Row] = []
+        self._unfolded: set[str] = set()
 
     def show(self, session: Session) -> None:
         """Show the probes of another session."""
@@ -65,13 +71,22 @@ class ProbeList(LineView):
         """Take in what changed: new probes, states, counters."""
         if self._session is None:
             return
-        probes = list(self._session.probes.values())
-        if len(probes) == len(self._probes):
-            self._probes = probes
-            self.refresh_lines(0, len(probes) + 1)
+        before = len(self._rows)
+        self._probes = list(self._session.probes.values())
+        self._rows = rows(self._probes, self._session.arming.works, self._unfolded)
+        if len(self._rows) == before:
+            self.refresh_lines(0, before + 1)
+        else:
+            self.rows_changed()
+
+    def action_choose(self) -> None:
+        """Fold or unfold a group; what Enter means on a probe is up to the screen."""
+        group = self.selected_group
+        if group is None:
+            super().action_choose()
             return
-        self._probes = probes
-        self.rows_changed()
+        self._unfolded ^= {group.name}
+        self.renew()
 
     @property
     def collapsed(self) -> bool:
@@ -83,12 +98,23 @@ class ProbeList(LineView):
         """The column heads and the probes; none without probes."""
         if self.collapsed or not self._probes:
             return 0
-        return len(self._probes) + 1
+        return len(self._rows) + 1
 
     @property
     def selected(self) -> Probe | None:
         """The probe under the cursor."""
-        return self._probes[self.cursor - 1] if 0 < self.cursor <= len(self._probes) else None
+        row = self._row_under_cursor
+        return row if isinstance(row, Probe) else None
+
+    @property
+    def selected_group(self) -> GroupRow | None:
+        """The group under the cursor."""
+        row = self._row_under_cursor
+        return row if isinstance(row, GroupRow) else None
+
+    @property
+    def _row_under_cursor(self) -> Row | None:
+        return self._rows[self.cursor - 1] if 0 < self.cursor <= len(self._rows) else None
 
     def marks_cursor(self) -> bool:
         """The column heads are no probe."""
@@ -107,14 +133,20 @@ class ProbeList(LineView):
             self.cursor = 1
 
     def draw_row(self, row: int, width: int) -> Iterable[Segment]:
-        """The column heads, or a probe."""
+        """The column heads, a probe, or a group."""
         columns = _WIDE if width >= _BREAK else _NARROW
         room = width - sum(cells for _, cells in columns)
         if row == 0:
             yield Segment(fit("  probe", room), FAINT)
             yield from (Segment(fit_right(head, cells), FAINT) for head, cells in columns)
             return
-        probe = self._probes[row - 1]
+        probe = self._rows[row - 1]
+        if isinstance(probe, GroupRow):
+            yield from group_segments(probe, room, columns is _WIDE, [cells for _, cells in columns])
+            return
+        if probe.group:
+            yield Segment("  ")
+            room -= 2
         returned = probe.spec.kind is ProbeKind.RETURN
         yield Segment(f"{RETURN_MARK if returned else ENTRY_MARK} ", RETURN if returned else ENTRY)
         if probe.state is not ProbeState.ARMED:
@@ -130,10 +162,7 @@ class ProbeList(LineView):
         yield Segment(fit(remark or condition, max(0, room - 2 - cell_len(name))), WARNING if remark else MUTED)
         yield Segment(fit_right(write(counters.hits), hits), TEXT)
         yield Segment(fit_right(guard_words.rate(probe), rate), WARNING if remark else TEXT)
-        numbers = (counters.missed, counters.lost, counters.filtered, counters.not_shown)
-        styles = (WARNING, WARNING, TEXT, WARNING)  # what was filtered was meant to be
-        for number, style, cells in zip(numbers, styles, losses, strict=True):
-            yield Segment(fit_right(write(number), cells), style if number else FAINT)
+        yield from loss_segments(counters, losses, write)
 
     def draw_empty(self, line: int, width: int) -> Iterable[Segment]:
         """The summary, or that there are no probes."""

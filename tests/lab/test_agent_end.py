@@ -74,7 +74,7 @@ def test_quit_answers_after_everything_is_gone() -> None:
     try:
         started.arm(OPEN)
         assert tracing_state() != before
-        assert started.ask("quit") == {"op": "bye", "id": 2, "left": []}
+        assert started.ask("quit") == {"op": "bye", "id": 2, "left": [], "deleting": 0}
         assert tracing_state() == before
         assert started.end() == 0
     finally:
