@@ -68,7 +68,7 @@ async def plan(session: Session, selections: Sequence[Selection], *, force: bool
         wanted = group_plan.plan(session, selected.text, meant, selected.kind, hot=force).without(others)
         plans.append(wanted)
         group_plan.require_possible(session, wanted, len(others))
-        for line in wanted.lines(session.arming.pace):
+        for line in wanted.lines(session.arming.pace, session.budget):
             narrate(line)
         if wanted.hot:
             narrate("--force arms what is deadly hot, too")

@@ -10,8 +10,9 @@ import dataclasses
 from collections.abc import Collection, Iterable, Mapping
 
 from explorer.agent import hit_cost
-from explorer.agent.budget import DEFAULT
 from explorer.session import hot_functions
+from explorer.session.budget import Budget
+from explorer.session.guard import core_share
 from explorer.session.pace import Pace
 from explorer.session.probe import ProbeState
 from explorer.session.probe_spec import ProbeKind, ProbeSpec
@@ -62,7 +63,7 @@ class GroupPlan:
         specs = tuple(spec for spec in self.specs if spec not in others)
         return dataclasses.replace(self, specs=specs, armed=self.armed + len(self.specs) - len(specs))
 
-    def lines(self, pace: Pace) -> list[str]:
+    def lines(self, pace: Pace, budget: Budget) -> list[str]:
         """All that there is to know before it is armed, a sentence a line."""
         returns = "return" if self.kind is ProbeKind.RETURN else "entry"
         lines = [
@@ -75,15 +76,16 @@ class GroupPlan:
         for cause, names in self.refused.items():
             lines.append(f"cannot be probed, {cause}: {_naming(names)}")
         if self.specs:
-            lines += [pace.sentence(len(self.specs)), self._cost()]
+            lines += [pace.sentence(len(self.specs)), self._cost(budget)]
         return lines
 
-    def _cost(self) -> str:
-        share = DEFAULT.share or 0.0
-        rate = share * 1e9 / self.hit_ns
+    def _cost(self, budget: Budget) -> str:
+        if budget.share is None:
+            return f"a hit costs about {self.hit_ns / 1000:.1f} µs; no budget holds all of them together back"
+        rate = budget.share * 1e9 / self.hit_ns
         return (
-            f"a hit costs about {self.hit_ns / 1000:.1f} µs: {_rounded(rate)} hits/s of all together take {share:.0%} "
-            "of a core, the guard's default; above that it samples the dearest"
+            f"a hit costs about {self.hit_ns / 1000:.1f} µs: {_rounded(rate)} hits/s of all together take "
+            f"{core_share(budget.share)}, the guard's budget; above that it samples the dearest"
         )
 
 
@@ -136,7 +138,7 @@ def require_possible(session: Session, wanted: GroupPlan, others: int = 0) -> No
     if refusal is not None:
         raise refusal
     if not wanted.specs:
-        cause = "; ".join(wanted.lines(session.arming.pace)[1:]) or "no function is meant"
+        cause = "; ".join(wanted.lines(session.arming.pace, session.budget)[1:]) or "no function is meant"
         raise GroupError(f"{wanted.name}: nothing to arm: {cause}")
     there = others + sum(probe.number is not None for probe in session.probes.values())
     if there + len(wanted.specs) > CEILING:
