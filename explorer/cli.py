@@ -39,6 +39,9 @@ _NEGATED_TERM = re.compile(r"-(?=[a-z]+:)")
 """What argparse would take for an option."""
 
 
+_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600}
+
+
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
     main = argparse.ArgumentParser(
@@ -105,6 +108,20 @@ def parser() -> argparse.ArgumentParser:
     trace.add_argument("--force", action="store_true", help="also functions that are deadly hot, such as schedule")
     trace.set_defaults(command="explorer.commands.trace")
 
+    count = commands.add_parser(
+        "count", help="count calls of functions, hundreds at once, without an event for each",
+        description="Counts calls until Ctrl-C or for a time: by ftrace's function tracer, at the least cost, or where "
+        "it cannot (returns, offsets, functions without a call site of ftrace), by a probe that records nothing.",
+    )  # fmt: skip
+    count.add_argument("what", metavar="PATTERN|PROBE", nargs="+", help="tcp_*, ext4:ext4_*_open, or as for trace")
+    count.add_argument("--for", dest="seconds", type=_duration, metavar="TIME", help="10s, 500ms, 2m, or seconds")
+    count.add_argument(
+        "--max-rate", type=_natural, metavar="N",
+        help="calls a second above which a function is counted no more; 0: no guard (default: 2%% of a core in all)",
+    )  # fmt: skip
+    count.add_argument("--force", action="store_true", help="also functions that are deadly hot, such as schedule")
+    count.set_defaults(command="explorer.commands.count")
+
     doctor = commands.add_parser("doctor", help="what this kernel, terminal and installation allow, a fix a line")
     doctor.set_defaults(command="explorer.commands.doctor")
 
@@ -121,7 +138,7 @@ def parser() -> argparse.ArgumentParser:
 
     for command in (show, trace):
         command.add_argument("--debuginfo", metavar="PATH", default=argparse.SUPPRESS, help="as kexplore --debuginfo")
-    for command in (search, show, disassemble, type_, trace, doctor):
+    for command in (search, show, disassemble, type_, trace, count, doctor):
         command.add_argument("--json", action="store_true", help="one JSON object a line")
     commands.add_parser("lab", help="run a command, or a shell, on the throwaway kernel", add_help=False)
     return main
@@ -192,6 +209,11 @@ def _positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError("must be 1 or more")
     return number
+
+
+def _duration(text: str) -> float:
+    unit = next((unit for unit in _UNITS if text.endswith(unit)), "")
+    return _seconds(text.removesuffix(unit)) * _UNITS.get(unit, 1)
 
 
 def _seconds(text: str) -> float:

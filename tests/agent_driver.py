@@ -47,6 +47,8 @@ class Agent:
         counters: The last counters of each probe.
         lost: The last total of lost events.
         guard: The last word of the guard on each probe.
+        calls: The last count of each call site, by its address.
+        dropped: Call sites that are not counted any more, and for how many seconds they were.
         batches: How many batches came.
         problems: What it said unasked.
     """
@@ -66,6 +68,8 @@ class Agent:
         self.counters: dict[int, list[int]] = {}
         self.lost = 0
         self.guard: dict[int, dict[str, Any]] = {}
+        self.calls: dict[str, int] = {}
+        self.dropped: dict[str, float] = {}
         self.batches = 0
         self.problems: list[Message] = []
         self.ended = False
@@ -94,6 +98,9 @@ class Agent:
             self.counters.update({int(probe): counts for probe, counts in message["counters"].items()})
             self.lost = message["lost"]
             self.guard.update({int(probe): report for probe, report in message.get("guard", {}).items()})
+        elif message["op"] == "calls":
+            self.calls.update(message["calls"])
+            self.dropped.update(message["dropped"])
         elif message["op"] == "problem":
             self.problems.append(message)
         return message, blob

@@ -21,6 +21,10 @@ class Budget(NamedTuple):
     rate: Optional[float]
     share: Optional[float]
 
+    def exceeded_by(self, rate: float, share: float) -> bool:
+        """Whether one probe's rate is too high, or what all of them take of a processor."""
+        return (self.rate is not None and rate > self.rate) or (self.share is not None and share > self.share)
+
 
 DEFAULT = Budget(None, 0.02)
 

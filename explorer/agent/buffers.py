@@ -7,7 +7,7 @@ import operator
 import os
 import select
 import time
-from typing import Counter, Deque, Dict, List, NamedTuple, Tuple
+from typing import Counter, Deque, Dict, Iterator, List, NamedTuple, Tuple
 
 from explorer.agent.ring_buffer import Page, PageLayout, Record, scan
 from explorer.agent.tracefs import Instance
@@ -101,7 +101,13 @@ class Buffers:
                 break
         return drained
 
-    def _drain_cpu(self, cpu: _Cpu, keep: int, drained: Drained, hold: bool) -> None:
+    def pages(self) -> Iterator[bytes]:
+        """Take whole pages out of the buffers, for whoever has no use for records; keeps nothing."""
+        if self._poll.poll(0):
+            for cpu in self._cpus.values():
+                yield from self._pages_of(cpu)
+
+    def _pages_of(self, cpu: _Cpu) -> Iterator[bytes]:
         # No more than a buffer holds: a processor that writes as fast as we read would keep us here for ever.
         for _ in range(self._most_reads):
             try:
@@ -110,6 +116,10 @@ class Buffers:
                 return
             if not page:
                 return
+            yield page
+
+    def _drain_cpu(self, cpu: _Cpu, keep: int, drained: Drained, hold: bool) -> None:
+        for page in self._pages_of(cpu):
             scanned = scan(self._layout, page)
             drained.add(page, scanned, self._watched)
             held = Held(cpu, page, scanned.records)

@@ -190,12 +190,24 @@ def _parse_place(members: Dict[str, Any]) -> Tuple[str, str, int, Optional[int]]
         if any(members.pop(name, empty) != empty for name, empty in (("symbol", ""), ("module", ""), ("offset", 0))):
             raise _bad("a probe is placed by symbol or by address, not by both")
         return "", "", 0, address
-    symbol, module = members.pop("symbol", None), members.pop("module", "")
+    symbol, module = parse_function([members.pop("symbol", None), members.pop("module", "")])
+    return symbol, module, _number(members.pop("offset", 0), "offset", 0, (1 << 31) - 1), None
+
+
+def parse_function(function: object) -> Tuple[str, str]:
+    """Check a list of a symbol's name and its module's, which is "" for the kernel itself.
+
+    Raises:
+        RequestError: It is not that.
+    """
+    if not isinstance(function, list) or len(function) != 2:
+        raise _bad("a function is a list of a symbol's name and a module's")
+    symbol, module = function
     if not isinstance(symbol, str) or not _SYMBOL.fullmatch(symbol):
         raise _bad(f"{symbol!r} is no symbol's name")
     if not isinstance(module, str) or (module and not _MODULE.fullmatch(module)):
         raise _bad(f"{module!r} is no module's name")
-    return symbol, module, _number(members.pop("offset", 0), "offset", 0, (1 << 31) - 1), None
+    return symbol, module
 
 
 def _parse_value(value: object, registers: Sequence[str], returns: bool) -> Value:

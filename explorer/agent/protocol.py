@@ -12,22 +12,7 @@ by ``{"op": "error", "id", "code", "message", "hint"}`` (codes: ``Code``). Only 
 
 **Explorer to agent**
 
-=========== ====================================================== ===========================================
-op          members                                                answer
-=========== ====================================================== ===========================================
-fact        ``id, name, compress``                                 ``fact`` chunks ``{id, encoding, last}`` + blob
-arm         ``id, probe, filter`` (see below)                      ``armed {id, probe, event, definition}``
-disarm      ``id, probe``                                          ``disarmed {id, probe, counters}``
-arm_many    ``id, probes: [{probe, filter}]``                      ``armed_many {id, results: [RESULT]}``
-disarm_many ``id, probes: [number]``                               ``disarmed_many {id, counters: {probe: COUNTERS}}``
-filter      ``id, probe, filter`` (null: every hit passes)         ``filtered {id, probe}``
-focus       ``id, pids`` (with descendants; empty: everybody)      ``focused {id}``
-credit      ``rows`` (added to what is left)                       none
-budget      ``id, rate, share`` (see below)                        ``budgeted {id}``
-clean       ``id``                                                 ``cleaned {id, removed, failed}``
-quit        ``id``                                                 ``bye {id, left, deleting}``, then the stream's end
-=========== ====================================================== ===========================================
-
+=========== ====================================================== ====================================
 A fact is sent in chunks of up to ``CHUNK`` bytes; ``encoding`` is ``raw`` or ``zlib`` (one zlib stream over all
 chunks). Names: see ``explorer.agent.facts``.
 
@@ -78,6 +63,10 @@ together (0.02 is 2%); null sets no limit. Until the first one, ``share`` is 0.0
 *stopped*: the event is disabled, the probe keeps its number and its counters until it is disarmed. The dearest are held
 back first. A new budget gives another chance to what was stopped for the old one: it is sampled again.
 
+A **count** follows up to ``MOST_COUNTED`` functions, each ``[symbol, module]`` ("" for the kernel itself), by ftrace's
+function tracer: no events, no probes, calls only. ``places`` is how many call sites that are, ``absent`` the functions
+that ftrace cannot follow. ``rate`` and ``share`` are a budget as below; the hottest functions are dropped to keep it.
+
 **Agent to explorer, unasked**
 
 * ``hello``, once, first: ``{version, pid, euid, python, kernel: {release, version, machine, hostname, cpus, boot_id},
@@ -102,6 +91,10 @@ back first. A new budget gives another chance to what was stopped for the old on
   ``enabled`` the part of the time that it is enabled now; ``unseen`` an estimate of its hits while it was not, which
   COUNTERS do not hold: they are exact for the time that it was. ``cause``: the kernel's words where it was stopped
   because it could not be enabled again, else "". The first comes half a second after arming.
+* ``calls {calls: {address: total}, own, lost, dropped: {address: seconds}, seconds}``, two a second during a count:
+  the totals that changed, by the address of the call site, which lies in the function; ``own`` calls of the agent's,
+  which no total holds; ``lost`` calls that were overwritten before they were counted, of all functions: unless it is 0
+  the totals are lower bounds. ``dropped``: what is not followed any more, and for how long it was.
 * ``problem {message, hint}``: something went wrong that no request asked for.
 
 The agent never trusts its peer: a frame over ``MAX_REQUEST``, a blob, broken JSON or an unknown op ends the session
@@ -121,6 +114,8 @@ MAX_REQUEST = 256 * 1024
 """Largest JSON text that the agent accepts, in bytes."""
 MOST_AT_ONCE = 64
 """Probes that one request may arm or disarm: the agent does nothing else meanwhile."""
+MOST_COUNTED = 5000
+"""Functions of one count."""
 MAX_ANSWER = 16 * 1024 * 1024
 """Largest frame that the explorer accepts, in bytes."""
 

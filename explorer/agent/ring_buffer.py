@@ -88,15 +88,28 @@ def scan(layout: PageLayout, page: bytes) -> Page:
     Raises:
         RingBufferError: The page is damaged.
     """
+    begin, end = extent(layout, page)
+    (page_time,) = struct.unpack_from("<Q", page)
+    return Page(_walk(page, page_time, begin, end), bool(_commit(layout, page) & _MISSED_EVENTS))
+
+
+def extent(layout: PageLayout, page: bytes) -> Tuple[int, int]:
+    """Where the records of a page begin and end.
+
+    Raises:
+        RingBufferError: The page is damaged.
+    """
     if len(page) < layout.data_offset:
         raise RingBufferError(f"a page of {len(page)} bytes has no header")
-    (page_time,) = struct.unpack_from("<Q", page)
-    (commit,) = struct.unpack_from("<Q" if layout.commit_size == 8 else "<I", page, layout.commit_offset)
-    length = commit & _COMMIT_MASK
+    length = _commit(layout, page) & _COMMIT_MASK
     if length % 4 or layout.data_offset + length > len(page):
         raise RingBufferError(f"a page of {len(page)} bytes claims {length} bytes of records")
-    end = layout.data_offset + length
-    return Page(_walk(page, page_time, layout.data_offset, end), bool(commit & _MISSED_EVENTS))
+    return layout.data_offset, layout.data_offset + length
+
+
+def _commit(layout: PageLayout, page: bytes) -> int:
+    (commit,) = struct.unpack_from("<Q" if layout.commit_size == 8 else "<I", page, layout.commit_offset)
+    return int(commit)
 
 
 def _walk(page: bytes, page_time: int, position: int, limit: int) -> List[Record]:

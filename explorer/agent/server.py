@@ -17,6 +17,7 @@ from explorer.agent import budget, bulk, capabilities, protocol
 from explorer.agent.batches import TICK, Batches
 from explorer.agent.cleanup import clean
 from explorer.agent.connection import Connection, StreamEnd
+from explorer.agent.counting import Counting
 from explorer.agent.definitions import GROUP_SIZE
 from explorer.agent.fact_sending import FactSending
 from explorer.agent.facts import Facts
@@ -53,6 +54,7 @@ class Server:
         self._engine = GuardedEngine(root, machine)
         self._facts = FactSending(Facts(root), connection)
         self._batches = Batches(self._engine, connection)
+        self._counting = Counting(root, connection.send)
         self._selector = selectors.DefaultSelector()
         self._watching_events = False
         self._drain_after = self._survey_after = self._rest_after = 0.0
@@ -61,7 +63,7 @@ class Server:
         self._operations: Dict[str, Callable[[int, Message], None]] = {
             "fact": self._facts.add, "arm": self._arm, "disarm": self._disarm, "arm_many": self._arm_many,
             "disarm_many": self._disarm_many, "filter": self._filter, "focus": self._set_focus,
-            "budget": self._set_budget, "clean": self._clean, "quit": self._quit,
+            "budget": self._set_budget, "clean": self._clean, "quit": self._quit, **self._counting.operations,
         }  # fmt: skip
 
     def run(self) -> int:
@@ -85,7 +87,7 @@ class Server:
         except Exception as error:
             code = self._fail(f"the agent failed: {type(error).__name__}: {error} ({_origin(error)})")
         finally:
-            left = self._engine.close()
+            left = self._counting.close() + self._engine.close()
         if left:
             self._say_last({"op": "problem", "message": f"left behind: {'; '.join(left)}", "hint": "kexplore clean"})
         return code
@@ -124,6 +126,7 @@ class Server:
                 self._batches.news = True
         elif self._engine.unused and now >= self._rest_after:
             self._report_left(self._engine.rest())
+        self._counting.turn(self._connection.comfortable)
         if self._batches.news and now >= self._batches.due and self._connection.comfortable:
             self._batches.flush()
         if self._facts and self._connection.comfortable:
@@ -159,14 +162,19 @@ class Server:
         """Seconds until something is due; None: for ever."""
         if self._facts and self._connection.comfortable:
             return 0
+        due = min(self._due(), self._counting.due())
+        return None if due == float("inf") else max(0.0, due - now)
+
+    def _due(self) -> float:
+        """When something is due of what is armed."""
         if self._engine.armed:
             due = min(self._survey_after, self._engine.guard_due())
             if not self._watching_events:
                 due = min(due, self._drain_after)
             if self._batches.news and self._connection.comfortable:
                 due = min(due, self._batches.due)
-            return max(0.0, due - now)
-        return max(0.0, self._rest_after - now) if self._engine.unused else None
+            return due
+        return self._rest_after if self._engine.unused else float("inf")
 
     def _look_at_events(self, now: float, ready: set[int]) -> None:
         if now >= self._survey_after:
@@ -282,7 +290,7 @@ class Server:
         self._connection.send(answer)
 
     def _quit(self, request: int, message: Message) -> None:
-        left, deleting = self._engine.release(), self._engine.definitions
+        left, deleting = self._counting.close() + self._engine.release(), self._engine.definitions
         if deleting > GROUP_SIZE:
             # Nothing is armed any more; the rest takes seconds, for which nobody has to wait.
             self._say_last({"op": "bye", "id": request, "left": left, "deleting": deleting})

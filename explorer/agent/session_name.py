@@ -1,7 +1,7 @@
 """The name that a session gives to its groups and its instance: ``kexplore_PID_STARTTIME``.
 
 By it a later session can tell whether the owner still lives. A session of many probes has several groups: the first
-has its name, the others have a number behind it.
+has its name, the others have a number behind it. The instance in which it counts calls has ``_calls`` behind its name.
 """
 
 from __future__ import annotations
@@ -10,13 +10,18 @@ import os
 import re
 from typing import Optional
 
-_NAME = re.compile(r"kexplore_(\d{1,10})_(\d{1,20})")
+_NAME = re.compile(r"kexplore_(\d{1,10})_(\d{1,20})(?:_calls)?")
 _GROUP = re.compile(rf"({_NAME.pattern})(?:_\d{{1,6}})?")
 
 
 def own(root: str) -> str:
     """This process's."""
     return f"kexplore_{os.getpid()}_{_start_time(root, 'self')}"
+
+
+def calls(root: str) -> str:
+    """This process's, for the instance in which it counts calls."""
+    return f"{own(root)}_calls"
 
 
 def is_session(name: str) -> bool:

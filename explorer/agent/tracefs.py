@@ -134,13 +134,17 @@ class Instance:
     def __init__(self, path: str) -> None:
         self.path = path
 
-    def create(self) -> None:
-        """Make it, with the clock that the rest of the world uses and waking at the first event."""
+    def create(self, kilobytes: int = _BUFFER_KB) -> None:
+        """Make it, with the clock that the rest of the world uses and waking at the first event.
+
+        Args:
+            kilobytes: Of each processor's buffer; less on machines with many.
+        """
         os.mkdir(self.path)
         self.write("trace_clock", "mono")
         if os.path.exists(self._at("buffer_percent")):  # since 5.0; before, readers always woke at the first event
             self.write("buffer_percent", "0")
-        kilobytes = max(_SMALLEST_BUFFER_KB, min(_BUFFER_KB, _BUFFERS_KB // len(self.cpus())))
+        kilobytes = max(_SMALLEST_BUFFER_KB, min(kilobytes, _BUFFERS_KB // len(self.cpus())))
         self.write("buffer_size_kb", str(kilobytes))
 
     def remove(self) -> None:

@@ -17,6 +17,7 @@ class Change(enum.Enum):
     DEBUGINFO = "debug information told something, or its index came nearer"
     PROBES = "a probe's state or counters changed"
     EVENTS = "the journal grew"
+    CALLS = "calls were counted"
     PROBLEM = "something went wrong that nobody asked for"
     GUARD = "the guard began or ceased to hold a probe back"
     LOST = "the agent is gone"

@@ -15,6 +15,7 @@ from explorer.session import places
 from explorer.session.agent_client import AgentClient, Answered
 from explorer.session.arming import Arming, Options
 from explorer.session.budget import DEFAULT, Budget
+from explorer.session.call_counts import CallCounts
 from explorer.session.change import Change, Subscriber
 from explorer.session.events import Event
 from explorer.session.hello import Hello
@@ -54,6 +55,7 @@ class Session:
         journal: The newest events.
         problems: What went wrong unasked, newest last: (message, hint).
         code: The kernel's code, to be listed.
+        calls: What is counted without events.
         budget: What the probes may cost.
         arming: Arms many at once, and changes filters.
         gone: Why the agent is gone; "" while it is there.
@@ -79,6 +81,7 @@ class Session:
         self._subscribers: list[Subscriber] = []
         self.code = KernelCode(self.fact)
         self.arming = Arming(self)
+        self.calls = CallCounts(self.request)
 
     def subscribe(self, subscriber: Subscriber) -> None:
         """Be told of changes, on the event loop."""
@@ -269,6 +272,9 @@ class Session:
             for change in self.tally.take(message):
                 self.tell(change)
             self._grant(len(message["rows"]))
+        elif message["op"] == "calls":
+            self.calls.take(message)
+            self.tell(Change.CALLS)
         elif message["op"] == "problem":
             self.problems.append((message["message"], message["hint"]))
             self.tell(Change.PROBLEM)
