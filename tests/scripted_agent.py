@@ -96,6 +96,7 @@ class ScriptedAgent:
         left: What it says that it could not remove.
         farewell: Awaited before it answers ``quit``.
         bulk: Awaited before it arms many.
+        bulks: How many requests to arm many it has answered.
     """
 
     def __init__(self) -> None:
@@ -124,6 +125,7 @@ class ScriptedAgent:
         self.farewell.set()
         self.bulk = asyncio.Event()
         self.bulk.set()
+        self.bulks = 0
         self.held: dict[str, asyncio.Event] = {}
         self.ended = asyncio.Event()
         self._counters: dict[int, list[int]] = {}
@@ -214,6 +216,7 @@ class ScriptedAgent:
                 self._send({**self._arm(message["probe"]), "id": request})
             case "arm_many":
                 await self.bulk.wait()
+                self.bulks += 1
                 results = [self._arm(each["probe"]) for each in message["probes"]]
                 self._send({"op": "armed_many", "id": request, "results": results})
             case "disarm":

@@ -14,6 +14,7 @@ from textual.screen import Screen
 from textual.widgets import Input, Static
 
 from explorer.screens.disassembly import DisassemblyScreen
+from explorer.screens.group_requests import GroupRequests
 from explorer.screens.inspector import InspectorScreen
 from explorer.screens.probe_requests import ProbeRequests
 from explorer.screens.types import PREFIX, TypesScreen
@@ -76,6 +77,7 @@ class BrowseScreen(Screen[None]):
         """Whether the panes are there."""
         self._session: Session | None = None
         self._requests = ProbeRequests(self)
+        self._groups = GroupRequests(self._requests)
         self._search = LiveSearch(self._list)
         self._listed: Found | None = None
         self._changes: set[Change] = set()
@@ -184,8 +186,8 @@ class BrowseScreen(Screen[None]):
         only = session is not None and session.catalog is not None and session.catalog.inlined_only(typed)
         self.finder.border_subtitle = f"{typed} is inlined only: i, in the list, tells where" if only else ""
         for pane, title in (
-            (self.finder, titles.functions_title(self._listed)),
-            (self.probes, titles.probes_title(session, self.probes.selected)),
+            (self.finder, titles.functions_title(self._listed, len(self.functions.marked))),
+            (self.probes, titles.probes_title(session, self.probes.selected, self.probes.selected_group)),
             (self.events, titles.events_title(self.events.title(), session, self.events.outer_size.width)),
         ):
             content = Content(title)  # no markup: a filter may hold brackets
@@ -361,15 +363,26 @@ class BrowseScreen(Screen[None]):
             self._requests.edit_budget(self._session)
 
     def action_disarm(self) -> None:
-        """Disarm the probe under the cursor."""
-        if self.probes.selected is not None and self._session is not None:
-            self._requests.make(self._session.disarm(self.probes.selected.spec))
+        """Disarm the probe or the group under the cursor."""
+        session, group = self._session, self.probes.selected_group
+        if session is not None and group is not None:
+            self._groups.disarm(session, group.name)
+        elif session is not None and self.probes.selected is not None:
+            self._requests.make(session.disarm(self.probes.selected.spec))
 
     def action_disarm_all(self) -> None:
         """Disarm every probe."""
         if self._session is not None:
-            for spec in list(self._session.probes):
-                self._requests.make(self._session.disarm(spec))
+            self._groups.disarm_all(self._session)
+
+    def action_arm_group(self) -> None:
+        """Arm the functions that are marked, or all that are listed, as a group."""
+        if self._session is not None:
+            self._groups.arm(self._session, self.functions.marked, self._listed)
+
+    @on(FunctionList.MarksChanged)
+    def _marks_changed(self) -> None:
+        self._draw_titles()
 
     # Events
 

@@ -26,10 +26,13 @@ class ProbeRequests:
 
     Args:
         screen: Where what was refused is told.
+
+    Attributes:
+        screen: The same.
     """
 
     def __init__(self, screen: Screen[Any]) -> None:
-        self._screen = screen
+        self.screen = screen
 
     def make(self, request: Request) -> None:
         """Await a request without holding up the screen; tell why it was refused."""
@@ -40,7 +43,7 @@ class ProbeRequests:
             except KexploreError as error:
                 self.refused(error)
 
-        self._screen.run_worker(awaited(), group="probes")
+        self.screen.run_worker(awaited(), group="probes")
 
     def arm(self, session: Session, specs: Sequence[ProbeSpec], request: Callable[[], Request]) -> None:
         """Make a request that arms or disarms probes; where one is on a deadly hot function, ask first."""
@@ -51,20 +54,20 @@ class ProbeRequests:
             return
         if question:
             confirm = ConfirmScreen(question, "arm it")
-            self._screen.app.push_screen(confirm, lambda yes: self.make(request()) if yes else None)
+            self.screen.app.push_screen(confirm, lambda yes: self.make(request()) if yes else None)
         else:
             self.make(request())
 
     def toggle(self, session: Session, symbol: Symbol, kind: ProbeKind) -> None:
         """Arm or disarm a probe on a function that was picked from a list."""
-        if not self._can_probe(session):
+        if not self.can_probe(session):
             return
         spec = session.probe_for(symbol, kind)
         self.arm(session, [spec], lambda: session.toggle(spec))
 
     def toggle_variants(self, session: Session, symbol: Symbol) -> None:
         """Arm or disarm a function with all that the compiler made of it."""
-        if not self._can_probe(session):
+        if not self.can_probe(session):
             return
         specs = family.specs(session, symbol, ProbeKind.ENTRY)
         self.arm(session, specs, lambda: family.toggle(session, symbol, ProbeKind.ENTRY))
@@ -78,7 +81,7 @@ class ProbeRequests:
             if condition is not None:
                 self.make(session.arming.set_filter(probe.spec, condition))
 
-        self._screen.app.push_screen(FilterScreen(probe, session.arming.scope(probe)), answered)
+        self.screen.app.push_screen(FilterScreen(probe, session.arming.scope(probe)), answered)
 
     def edit_budget(self, session: Session) -> None:
         """Let the user write what the probes may cost."""
@@ -87,15 +90,19 @@ class ProbeRequests:
             if budget is not None:
                 self.make(session.set_budget(budget))
 
-        self._screen.app.push_screen(BudgetScreen(session.budget), answered)
+        self.screen.app.push_screen(BudgetScreen(session.budget), answered)
 
-    def _can_probe(self, session: Session) -> bool:
+    def can_probe(self, session: Session) -> bool:
         """Whether the session's kernel takes probes; why it does not is told."""
         refusal = session.hello.refusal() if session.hello is not None else None
         if refusal is not None:
             self.refused(KexploreError(refusal.message, "t: look at another kernel, the lab's for one"))
         return refusal is None and session.hello is not None
 
+    def tell(self, title: str, words: str) -> None:
+        """Tell how something went."""
+        self.screen.notify(words or " ", title=title, markup=False, timeout=8)
+
     def refused(self, error: KexploreError) -> None:
         """Tell why something was not done."""
-        self._screen.notify(error.hint or " ", title=error.message, severity="error", markup=False, timeout=8)
+        self.screen.notify(error.hint or " ", title=error.message, severity="error", markup=False, timeout=8)

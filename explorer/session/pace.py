@@ -46,12 +46,12 @@ class Pace:
             else "a guess: none has been armed here yet"
         )  # fmt: skip
         return (
-            f"arming takes about {_seconds(probes * self.arming)}, disarming {_seconds(probes * self.disarming)} "
+            f"arming takes {_seconds(probes * self.arming)}, disarming {_seconds(probes * self.disarming)} "
             f"({source}); definitions are deleted afterwards, in the background"
         )
 
 
 def _seconds(seconds: float) -> str:
     if seconds < 1:
-        return "less than 1 s"
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+        return "under 1 s"
+    return f"about {seconds:.0f} s" if seconds < 100 else f"about {seconds / 60:.0f} min"

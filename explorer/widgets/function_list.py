@@ -9,7 +9,9 @@ from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual.binding import Binding, BindingType
+from textual.message import Message
 
+from explorer.session.group_plan import CEILING
 from explorer.session.loading import Stage
 from explorer.session.probe import Probe, ProbeState
 from explorer.session.probe_spec import ProbeKind
@@ -19,6 +21,7 @@ from explorer.widgets.function_keys import function_keys
 from explorer.widgets.line_view import LineView
 from explorer.widgets.palette import (
     BOTH_MARK,
+    BRIGHT,
     ENTRY,
     ENTRY_MARK,
     ERROR,
@@ -42,11 +45,21 @@ class FunctionList(LineView):
     HELP: ClassVar[str] = "functions"
     BINDINGS: ClassVar[list[BindingType]] = [
         *function_keys("functions", shown=False),
+        Binding("m", "mark", "Mark", show=False, id="functions.mark",
+                tooltip="Mark the function for a group, or unmark it; marks stay while you search on"),
+        Binding("M", "mark_all", "Mark all", show=False, id="functions.mark-all",
+                tooltip="Mark all that are listed, or unmark everything where they are marked"),
+        Binding("A", "screen.arm_group", "Group", id="functions.group",
+                tooltip="Arm the marked functions as a group, or all that match; what that means is told first"),
         Binding("enter", "choose", "Card", id="functions.card", tooltip="Go to the function's card"),
-    ]
+    ]  # fmt: skip
+
+    class MarksChanged(Message):
+        """Functions were marked or unmarked."""
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
+        self._marked: dict[int, Symbol] = {}
         self._session: Session | None = None
         self._rows: Sequence[int] = ()
         self._highlight: Callable[[str], Sequence[int]] = lambda name: ()
@@ -63,6 +76,9 @@ class FunctionList(LineView):
             highlight: The positions of the letters of a name that matched.
             empty: What to say where there are no rows.
         """
+        if session is not self._session and self._marked:
+            self._marked.clear()
+            self.post_message(self.MarksChanged())
         self._session, self._rows, self._highlight, self._empty = session, rows, highlight, empty
         self.cursor = 0
         self.scroll_to(y=0, animate=False, force=True)
@@ -79,6 +95,35 @@ class FunctionList(LineView):
         """The function under the cursor."""
         return self._symbol(self.cursor) if self._rows else None
 
+    @property
+    def marked(self) -> list[Symbol]:
+        """The functions that are marked, listed or not, in the order of marking."""
+        return list(self._marked.values())
+
+    def action_mark(self) -> None:
+        """Mark the function under the cursor or unmark it, and go on to the next."""
+        symbol = self.selected
+        if symbol is None:
+            return
+        if self._marked.pop(symbol.index, None) is None:
+            self._marked[symbol.index] = symbol
+        self.refresh_row(self.cursor)
+        self.move_cursor(self.cursor + 1)
+        self.post_message(self.MarksChanged())
+
+    def action_mark_all(self) -> None:
+        """Mark all that are listed; where they are, unmark everything."""
+        if self.row_count > CEILING:
+            self.notify(f"more than {CEILING:,} are not armed together", title="too many to mark", severity="warning")
+            return
+        listed = [self._symbol(row) for row in range(self.row_count)]
+        if all(symbol.index in self._marked for symbol in listed):
+            self._marked.clear()
+        else:
+            self._marked |= {symbol.index: symbol for symbol in listed}
+        self.refresh()
+        self.post_message(self.MarksChanged())
+
     def select(self, symbol: Symbol) -> None:
         """Put the cursor on a function, if it is listed."""
         catalog = self._session.catalog if self._session else None
@@ -90,11 +135,14 @@ class FunctionList(LineView):
                 return
 
     def draw_row(self, row: int, width: int) -> Iterable[Segment]:
-        """Probe mark, verdict mark, name with its matched letters, module."""
+        """Probe mark, verdict mark, the user's mark, name with its matched letters, module."""
         symbol = self._symbol(row)
         yield self._probe_mark(symbol)
         yield self._verdict_mark(symbol)
         branch = "└ " if self._follows_its_function(row, symbol) else ""
+        if symbol.index in self._marked:
+            yield Segment("✓ ", BRIGHT)
+            width -= 2
         yield Segment(branch, FAINT)
         room = width - 3 - len(branch)
         module = fit(symbol.module, min(len(symbol.module), _MODULE_WIDTH)) if symbol.module else ""

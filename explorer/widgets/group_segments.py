@@ -29,7 +29,11 @@ def group_segments(group: GroupRow, room: int, wide: bool, columns: Sequence[int
     write = count if wide else short_count
     hits, rate, *losses = columns
     yield Segment("▾ " if group.unfolded else "▸ ", ENTRY)
-    name = f"{printable(group.name)}, {len(group.members):,} probes"
+    if group.work is not None and group.work.progress is not None:
+        yield Segment(printable(group.name), BRIGHT)
+        yield Segment(" giving up…" if group.work.given_up else f" {group.work.progress.sentence}", WARNING)
+        return
+    name = f"{printable(group.name)} ({len(group.members):,})"
     left = room - 2 - cell_len(name)
     yield Segment(fit(name, min(room - 2, cell_len(name))), BRIGHT)
     for words, style in _remarks(group):
@@ -44,6 +48,11 @@ def group_segments(group: GroupRow, room: int, wide: bool, columns: Sequence[int
     yield from loss_segments(counters, losses, write)
 
 
+def group_remark(group: GroupRow) -> str:
+    """What its row has no room for: how many were refused or are held back, and who is hit most."""
+    return "".join(words for words, _ in _remarks(group)).lstrip(" ,·")
+
+
 def loss_segments(counters: Counters, columns: Sequence[int], write: Callable[[int], str]) -> Iterable[Segment]:
     """The numbers of hits that were not shown: missed, lost, filtered, not shown."""
     numbers = (counters.missed, counters.lost, counters.filtered, counters.not_shown)
@@ -53,10 +62,6 @@ def loss_segments(counters: Counters, columns: Sequence[int], write: Callable[[i
 
 
 def _remarks(group: GroupRow) -> Iterable[tuple[str, Style]]:
-    if group.work is not None and group.work.progress is not None:
-        words = " giving up…" if group.work.given_up else f" {group.work.progress.sentence}"
-        yield words, WARNING
-        return
     if group.refused:
         yield f", {group.refused:,} refused", ERROR
     if held_back := guard_words.held_back(group.members):

@@ -182,6 +182,9 @@ class ProbeList(LineView):
         yield Segment(f"4 probes: {len(armed)} armed", ENTRY if armed else MUTED)
         if refused:
             yield Segment(f", {refused} refused", ERROR)
+        works = self._session.arming.works.values() if self._session is not None else ()
+        for progress in [work.progress for work in works if work.progress is not None]:
+            yield Segment(f" · {progress.sentence}", WARNING)
         yield Segment(f" · {short_count(hits)} hits", TEXT)
         if missed:
             yield Segment(f" · {short_count(missed)} missed", WARNING)

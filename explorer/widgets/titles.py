@@ -10,17 +10,20 @@ from explorer.session.session import Session
 from explorer.session.values import printable
 from explorer.widgets import guard_words
 from explorer.widgets.cells import count
+from explorer.widgets.group_segments import group_remark
+from explorer.widgets.probe_rows import GroupRow
 
 _ALWAYS = ("shown", "not shown", "missed", "lost")
 
 
-def functions_title(found: Found | None) -> str:
-    """How many functions are listed, of how many that match, and whether typos were tolerated."""
+def functions_title(found: Found | None, marked: int) -> str:
+    """How many functions are listed, of how many that match, whether typos were tolerated; how many are marked."""
     if found is None:
         return "1 search  2 functions"
     shown = f"{count(len(found.rows))} of " if len(found.rows) < found.total else ""
     number = count(found.total) + ("+" if found.at_least else "")
-    return f"1 search  2 functions · {shown}{number}{' ≈' if found.approximate else ''}"
+    marks = f" · {count(marked)} marked" if marked else ""
+    return f"1 search  2 functions · {shown}{number}{' ≈' if found.approximate else ''}{marks}"
 
 
 def no_functions(found: Found) -> str:
@@ -32,13 +35,23 @@ def no_functions(found: Found) -> str:
     return f"nothing like {found.words!r}" if found.query.strip() == found.words else "no function meets all of this"
 
 
-def probes_title(session: Session | None, selected: Probe | None) -> str:
-    """How many probes there are, what they cost; of the one under the cursor why it is held back, and its filter."""
+def probes_title(session: Session | None, selected: Probe | None, group: GroupRow | None) -> str:
+    """How many probes there are, what they cost; of the one under the cursor why it is held back, and its filter.
+
+    Args:
+        session: The session.
+        selected: The probe under the cursor.
+        group: The group under the cursor; who is hit most in it.
+    """
     if session is None or not session.probes:
         return "4 probes"
     chosen = selected.filter if selected is not None else None
     condition = f" · only {printable(chosen.text)}" if chosen is not None else ""
-    remark = guard_words.sentence(selected) or guard_words.cost(session.probes.values(), session.budget)
+    remark = (
+        guard_words.sentence(selected)
+        or (group_remark(group) if group is not None else "")
+        or guard_words.cost(session.probes.values(), session.budget)
+    )
     return f"4 probes · {len(session.probes)}{f' · {remark}' if remark else ''}{condition}"
 
 
