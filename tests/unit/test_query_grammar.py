@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from symbols.query import Property, parse
-from symbols.query.terms import Arguments, Condition, InModule, Is, Returns, Takes
+from symbols.query.terms import Arguments, Condition, InModule, Is, Named, Returns, Takes
 from symbols.query.type_names import TypePattern
 
 BIO = TypePattern("bio", None, None)
@@ -19,6 +19,8 @@ POINTER_TO_BIO = TypePattern("bio", "struct", 1)
     [
         ("is:probeable", Is(Property.PROBEABLE)),
         ("IS:Armed", Is(Property.ARMED)),
+        ("tcp_*", Named("tcp_*")),
+        ("*.isra.?", Named("*.isra.?")),
         ("mod:ext4", InModule("ext4")),
         ("mod:NF-*", InModule("nf_*")),
         ("args:3", Arguments(3, 3)),
