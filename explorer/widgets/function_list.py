@@ -49,7 +49,7 @@ class FunctionList(LineView):
                 tooltip="Mark the function for a group, or unmark it; marks stay while you search on"),
         Binding("M", "mark_all", "Mark all", show=False, id="functions.mark-all",
                 tooltip="Mark all that are listed, or unmark everything where they are marked"),
-        Binding("A", "screen.arm_group", "Group", id="functions.group",
+        Binding("A", "screen.arm_group", "Group", show=False, id="functions.group",
                 tooltip="Arm the marked functions as a group, or all that match; what that means is told first"),
         Binding("enter", "choose", "Card", id="functions.card", tooltip="Go to the function's card"),
     ]  # fmt: skip
