@@ -41,10 +41,10 @@ def test_a_flood_is_sampled_and_what_is_counted_stays_exact(running: Agent, floo
     running.ask("budget", rate=1500, share=None)
     slow = running.arm("do_nanosleep")
     probe, event = arm(running, GETPGID)
+    running.wait(lambda: running.counters.get(probe, [0])[0] > 0)  # starting takes the flood a while
     begin = time.monotonic()
     wait_for_state(running, probe, "sampled")
-    held_back = time.monotonic() - begin
-    print(f"held back after {held_back:.2f} s")
+    print(f"held back {time.monotonic() - begin:.2f} s after its first hits were told")
     # Slices take a part of this budget, the whole flood all of it: it is neither stopped nor let run.
     running.ask("budget", rate=int(running.guard[probe]["rate"]), share=None)
     running.wait(lambda: running.guard[probe]["unseen"] > 0)
