@@ -125,6 +125,11 @@ def parser() -> argparse.ArgumentParser:
     doctor = commands.add_parser("doctor", help="what this kernel, terminal and installation allow, a fix a line")
     doctor.set_defaults(command="explorer.commands.doctor")
 
+    cost = commands.add_parser(
+        "cost", help="measure what a hit of each kind of probe costs on this machine; the guard reckons with it"
+    )
+    cost.set_defaults(command="explorer.commands.cost")
+
     clean = commands.add_parser("clean", help="remove what dead sessions left armed")
     clean.set_defaults(command="explorer.commands.clean")
 
@@ -138,7 +143,7 @@ def parser() -> argparse.ArgumentParser:
 
     for command in (show, trace):
         command.add_argument("--debuginfo", metavar="PATH", default=argparse.SUPPRESS, help="as kexplore --debuginfo")
-    for command in (search, show, disassemble, type_, trace, count, doctor):
+    for command in (search, show, disassemble, type_, trace, count, cost, doctor):
         command.add_argument("--json", action="store_true", help="one JSON object a line")
     commands.add_parser("lab", help="run a command, or a shell, on the throwaway kernel", add_help=False)
     return main

@@ -91,6 +91,7 @@ class ScriptedAgent:
         filters: The filters asked for by ``filter``, by the probe's number.
         focus: The processes that it was told to look at, one list for each time.
         budgets: What it was told that probes may cost: rate and share, one pair for each time.
+        prices: What it was told that hits take, one for each time.
         filter_refusal: What it answers to ``filter``; "" where it does it.
         requests: The names of all requests so far.
         left: What it says that it could not remove.
@@ -118,6 +119,7 @@ class ScriptedAgent:
         self.filters: dict[int, Any] = {}
         self.filter_refusal = ""
         self.focus: list[list[int]] = []
+        self.prices: list[dict[str, int | None]] = []
         self.budgets: list[tuple[int | None, float | None]] = []
         self.requests: list[str] = []
         self.left: list[str] = []
@@ -231,6 +233,9 @@ class ScriptedAgent:
             case "budget":
                 self.budgets.append((message["rate"], message["share"]))
                 self._send({"op": "budgeted", "id": request})
+            case "prices":
+                self.prices.append({name: message[name] for name in ("ftrace", "jump", "breakpoint", "returned")})
+                self._send({"op": "priced", "id": request})
             case "filter" if self.filter_refusal:
                 self._send(protocol.error(request, Code.REFUSED, self.filter_refusal))
             case "filter":

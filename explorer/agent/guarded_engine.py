@@ -29,13 +29,14 @@ class GuardedEngine(Engine):
         self._throttle = Throttle(self._guard, self)
         self._unpriced: Set[int] = set()
         self._suspended: Set[int] = set()
+        self._prices = hit_cost.TABLE
         self._keep = 0
 
     def arm(self, probe: object, wanted: object = None) -> Armed:
         """As ``Engine.arm``; from now on the probe is watched."""
         armed = super().arm(probe, wanted)
         request = self._by_probe[armed.probe].request
-        self._guard.open(armed.probe, time.monotonic(), hit_cost.dearest_ns(request))
+        self._guard.open(armed.probe, time.monotonic(), hit_cost.dearest_ns(request, self._prices))
         self._unpriced.add(armed.probe)
         self._throttle.hurry()
         return armed
@@ -58,6 +59,11 @@ class GuardedEngine(Engine):
         """What the probes may cost from now on; one that was stopped gets another chance."""
         self._guard.reconsider(budget)
         self._throttle.hurry()
+
+    def set_prices(self, prices: hit_cost.Prices) -> None:
+        """What hits take on this machine, as it was measured."""
+        self._prices = prices
+        self._unpriced.update(self._by_probe)
 
     def guard_due(self) -> float:
         """When ``guard`` has something to do, in seconds of the monotonic clock."""
@@ -115,5 +121,5 @@ class GuardedEngine(Engine):
         except RequestError:
             kprobes = ""
         for number in self._unpriced:
-            self._guard.price(number, hit_cost.kernel_ns(self._by_probe[number].request, kprobes))
+            self._guard.price(number, hit_cost.kernel_ns(self._by_probe[number].request, kprobes, self._prices))
         self._unpriced.clear()

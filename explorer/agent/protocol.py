@@ -12,7 +12,25 @@ by ``{"op": "error", "id", "code", "message", "hint"}`` (codes: ``Code``). Only 
 
 **Explorer to agent**
 
-=========== ====================================================== ====================================
+=========== ====================================================== ===========================================
+op          members                                                answer
+=========== ====================================================== ===========================================
+fact        ``id, name, compress``                                 ``fact`` chunks ``{id, encoding, last}`` + blob
+arm         ``id, probe, filter`` (see below)                      ``armed {id, probe, event, definition}``
+disarm      ``id, probe``                                          ``disarmed {id, probe, counters}``
+arm_many    ``id, probes: [{probe, filter}]``                      ``armed_many {id, results: [RESULT]}``
+disarm_many ``id, probes: [number]``                               ``disarmed_many {id, counters: {probe: COUNTERS}}``
+filter      ``id, probe, filter`` (null: every hit passes)         ``filtered {id, probe}``
+focus       ``id, pids`` (with descendants; empty: everybody)      ``focused {id}``
+credit      ``rows`` (added to what is left)                       none
+budget      ``id, rate, share`` (see below)                        ``budgeted {id}``
+prices      ``id, ftrace, jump, breakpoint, returned`` (see below) ``priced {id}``
+count       ``id, functions, rate, share`` (see below)             ``counting {id, places, absent}``
+uncount     ``id``                                                 ``counted {id}`` and the last ``calls``
+clean       ``id``                                                 ``cleaned {id, removed, failed}``
+quit        ``id``                                                 ``bye {id, left, deleting}``, then the stream's end
+=========== ====================================================== ===========================================
+
 A fact is sent in chunks of up to ``CHUNK`` bytes; ``encoding`` is ``raw`` or ``zlib`` (one zlib stream over all
 chunks). Names: see ``explorer.agent.facts``.
 
@@ -62,6 +80,9 @@ together (0.02 is 2%); null sets no limit. Until the first one, ``share`` is 0.0
 *sampled*: the event is enabled for 50 ms of each second, longer by what switching takes. What is over it even so is
 *stopped*: the event is disabled, the probe keeps its number and its counters until it is disarmed. The dearest are held
 back first. A new budget gives another chance to what was stopped for the old one: it is sampled again.
+
+**Prices** are the nanoseconds that a hit takes on this machine, by what the kernel puts at the probed instruction, and
+those that a return takes on top; null leaves a figure to the agent's own table. The guard predicts costs with them.
 
 A **count** follows up to ``MOST_COUNTED`` functions, each ``[symbol, module]`` ("" for the kernel itself), by ftrace's
 function tracer: no events, no probes, calls only. ``places`` is how many call sites that are, ``absent`` the functions

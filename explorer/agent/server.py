@@ -13,7 +13,7 @@ import signal
 import time
 from typing import Any, Callable, Dict, List, Sequence
 
-from explorer.agent import budget, bulk, capabilities, protocol
+from explorer.agent import budget, bulk, capabilities, hit_cost, protocol
 from explorer.agent.batches import TICK, Batches
 from explorer.agent.cleanup import clean
 from explorer.agent.connection import Connection, StreamEnd
@@ -63,7 +63,7 @@ class Server:
         self._operations: Dict[str, Callable[[int, Message], None]] = {
             "fact": self._facts.add, "arm": self._arm, "disarm": self._disarm, "arm_many": self._arm_many,
             "disarm_many": self._disarm_many, "filter": self._filter, "focus": self._set_focus,
-            "budget": self._set_budget, "clean": self._clean, "quit": self._quit, **self._counting.operations,
+            "budget": self._set_budget, "prices": self._set_prices, "clean": self._clean, "quit": self._quit, **self._counting.operations,
         }  # fmt: skip
 
     def run(self) -> int:
@@ -282,6 +282,10 @@ class Server:
     def _set_budget(self, request: int, message: Message) -> None:
         self._engine.set_budget(budget.parse(message))
         self._connection.send({"op": "budgeted", "id": request})
+
+    def _set_prices(self, request: int, message: Message) -> None:
+        self._engine.set_prices(hit_cost.parse(message))
+        self._connection.send({"op": "priced", "id": request})
 
     def _clean(self, request: int, message: Message) -> None:
         capabilities.require(self._root)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from explorer.agent.protocol import Message
 from explorer.errors import AgentError
-from explorer.session import places
+from explorer.session import places, prices
 from explorer.session.agent_client import AgentClient, Answered
 from explorer.session.arming import Arming, Options
 from explorer.session.budget import DEFAULT, Budget
@@ -100,6 +100,8 @@ class Session:
         self._client = await self.target.connect(self._heard, progress)
         self.hello = await self._client.hello()
         await self._client.credit(self._rows_outstanding)
+        if self.hello.can_probe and (measured := prices.kept(self.hello)) is not None:
+            await self._client.request("prices", **measured)
         return self.hello
 
     async def load(self, wanted: frozenset[Stage] = EVERYTHING) -> None:

@@ -14,13 +14,13 @@ from explorer.agent.throttle import LOOK, Throttle
 
 ONE_SECOND = DEFAULT.share or 0
 """Processor time that the default budget gives for one second."""
-HIT_NS = hit_cost.FTRACE_NS + hit_cost.DECODE_NS
+HIT_NS = hit_cost.TABLE.ftrace + hit_cost.DECODE_NS
 
 
 def guard(*probes: int) -> Guard:
     made = Guard()
     for probe in probes:
-        made.open(probe, 0.0, hit_cost.FTRACE_NS)
+        made.open(probe, 0.0, hit_cost.TABLE.ftrace)
     return made
 
 
@@ -168,7 +168,7 @@ def test_the_agent_s_own_time_is_measured_in_floods_only() -> None:
     for _ in range(100):
         made.decoded(1000, 0.01)
     made.look(2.0, {1: (2000, 2000)})
-    assert made.news(2.0)[1]["cost"] == pytest.approx(1000 * (hit_cost.FTRACE_NS + 10_000) / 1e9, rel=0.01)
+    assert made.news(2.0)[1]["cost"] == pytest.approx(1000 * (hit_cost.TABLE.ftrace + 10_000) / 1e9, rel=0.01)
 
 
 @pytest.mark.parametrize(
@@ -190,17 +190,17 @@ ffffffff81300020  k  vfs_read+0x20
 @pytest.mark.parametrize(
     ("members", "nanoseconds"),
     [
-        ({"symbol": "vfs_read", "kind": "entry"}, hit_cost.FTRACE_NS),
-        ({"symbol": "vfs_read", "kind": "return"}, hit_cost.FTRACE_NS + hit_cost.RETURN_NS),
-        ({"symbol": "no_site", "kind": "entry"}, hit_cost.JUMP_NS),
-        ({"symbol": "vfs_read", "offset": 0x20, "kind": "entry"}, hit_cost.BREAKPOINT_NS),
-        ({"address": 0xFFFFFFFF81300000, "kind": "entry"}, hit_cost.FTRACE_NS),
-        ({"address": 0xFFFFFFFF81300020, "kind": "entry"}, hit_cost.BREAKPOINT_NS),
-        ({"symbol": "unheard_of", "kind": "entry"}, hit_cost.BREAKPOINT_NS),
+        ({"symbol": "vfs_read", "kind": "entry"}, hit_cost.TABLE.ftrace),
+        ({"symbol": "vfs_read", "kind": "return"}, hit_cost.TABLE.ftrace + hit_cost.TABLE.returned),
+        ({"symbol": "no_site", "kind": "entry"}, hit_cost.TABLE.jump),
+        ({"symbol": "vfs_read", "offset": 0x20, "kind": "entry"}, hit_cost.TABLE.breakpoint),
+        ({"address": 0xFFFFFFFF81300000, "kind": "entry"}, hit_cost.TABLE.ftrace),
+        ({"address": 0xFFFFFFFF81300020, "kind": "entry"}, hit_cost.TABLE.breakpoint),
+        ({"symbol": "unheard_of", "kind": "entry"}, hit_cost.TABLE.breakpoint),
     ],
 )
 def test_a_hit_is_priced_by_what_the_kernel_put_there(members: dict[str, object], nanoseconds: int) -> None:
-    assert hit_cost.kernel_ns(probe_definition.parse(members, "x86_64"), KPROBES) == nanoseconds
+    assert hit_cost.kernel_ns(probe_definition.parse(members, "x86_64"), KPROBES, hit_cost.TABLE) == nanoseconds
 
 
 class Taken:
@@ -221,7 +221,7 @@ class Taken:
 
 def test_a_probe_that_cannot_be_enabled_again_is_stopped_with_the_kernel_s_words() -> None:
     made, probes = Guard(), Taken()
-    made.open(1, time.monotonic(), hit_cost.FTRACE_NS)
+    made.open(1, time.monotonic(), hit_cost.TABLE.ftrace)
     throttle = Throttle(made, probes)
     throttle.turn()
     assert (probes.suspended, made.of(State.SAMPLED)) == ([1], [1])

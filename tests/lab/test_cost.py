@@ -1,0 +1,31 @@
+"""What probes cost, measured on a real kernel: every call is a hit, nothing stays armed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.lab.tracing_state import tracing_state
+
+
+def test_every_mechanism_has_a_price_or_a_cause(tmp_path: Path) -> None:
+    before = tracing_state()
+    command = [sys.executable, "-m", "explorer.cli", "cost", "--json"]
+    cache = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=cache)
+    print(done.stdout, done.stderr)
+    assert done.returncode == 0
+    costs = {cost["mechanism"]: cost for cost in map(json.loads, done.stdout.splitlines())}
+    assert set(costs) == {"ftrace", "return", "jump", "int3"}
+    assert all((cost["nanoseconds"] is None) == bool(cost["cause"]) for cost in costs.values())
+    for cheap in ("ftrace", "return"):
+        assert costs[cheap]["nanoseconds"] > 0
+        assert costs[cheap]["hits"] > 0
+    assert costs["return"]["nanoseconds"] > costs["ftrace"]["nanoseconds"], "it stops twice"
+    assert costs["jump"]["nanoseconds"] is not None or costs["int3"]["nanoseconds"] is not None
+    [kept] = json.loads((tmp_path / "kexplore/cost.json").read_text()).values()
+    assert kept["ftrace"] == round(costs["ftrace"]["nanoseconds"])
+    assert tracing_state() == before

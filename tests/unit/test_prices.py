@@ -1,0 +1,71 @@
+"""What was measured of a kernel is kept, belongs to that kernel only, and reaches the guard."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from explorer.agent import hit_cost
+from explorer.agent.failure import RequestError
+from explorer.session import prices
+from explorer.session.cost import Cost
+from explorer.session.cost import prices as priced
+from explorer.session.hello import Hello
+from explorer.session.session import Session
+from tests.scripted_agent import ScriptedAgent, ScriptedTarget
+
+MEASURED = {"ftrace": 210, "jump": None, "breakpoint": 800, "returned": 150}
+
+
+@pytest.fixture
+def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ScriptedAgent:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return ScriptedAgent()
+
+
+async def opened(agent: ScriptedAgent) -> Hello:
+    session = Session(ScriptedTarget(agent))
+    hello = await session.open()
+    await session.close()
+    return hello
+
+
+async def test_what_was_measured_reaches_the_guard_of_the_same_kernel_only(agent: ScriptedAgent) -> None:
+    hello = await opened(agent)
+    assert agent.prices == []
+    prices.keep(dataclasses.replace(hello, hostname="another"), {**MEASURED, "ftrace": 1})
+    await opened(agent)
+    assert agent.prices == []
+    prices.keep(hello, MEASURED)
+    await opened(agent)
+    assert agent.prices == [MEASURED]
+    assert prices.kept(dataclasses.replace(hello, hostname="another")) == {**MEASURED, "ftrace": 1}
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"KEY": 1}', '{"KEY": {"ftrace": -1}}', '{"KEY": {"jump": true}}'])
+async def test_a_damaged_file_is_as_good_as_none(agent: ScriptedAgent, text: str) -> None:
+    hello = await opened(agent)
+    file = prices.keep(hello, MEASURED)
+    file.write_text(text.replace("KEY", f"{hello.hostname} {hello.release} {hello.machine}"))
+    assert prices.kept(hello) is None
+    await opened(agent)
+    assert agent.prices == []
+
+
+def test_a_return_is_priced_on_top_of_an_entry() -> None:
+    costs = [Cost("ftrace", "f", 200.4), Cost("return", "f%return", 320.0), Cost("jump", cause="none"),
+             Cost("int3", "f+0x9", 900.0)]  # fmt: skip
+    assert priced(costs) == {"ftrace": 200, "jump": None, "breakpoint": 900, "returned": 120}
+    assert priced([Cost("return", "f%return", 320.0)])["returned"] is None
+
+
+def test_the_agent_takes_what_was_measured_and_the_rest_from_its_table() -> None:
+    assert hit_cost.parse(MEASURED) == hit_cost.TABLE._replace(ftrace=210, breakpoint=800, returned=150)
+
+
+@pytest.mark.parametrize("value", [0, -1, 1.5, "7", True, 10**10])
+def test_the_agent_refuses_what_is_no_price(value: object) -> None:
+    with pytest.raises(RequestError, match="the price jump"):
+        hit_cost.parse({**MEASURED, "jump": value})
