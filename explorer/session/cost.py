@@ -11,13 +11,15 @@ import dataclasses
 import itertools
 import statistics
 import sys
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from explorer.agent.protocol import Message
 from explorer.session.budget import Budget
+from explorer.session.probe import Probe
 from explorer.session.probe_spec import ProbeKind, ProbeSpec
 from explorer.session.session import Session
+from symbols.catalog import Catalog
 from symbols.disassembly import Flow
 from symbols.errors import Category, KexploreError
 from symbols.kprobes_list import parse_kprobes
@@ -27,12 +29,14 @@ from symbols.verdict import Mechanism
 
 CALLED = ("__x64_sys_getpgid", "__arm64_sys_getpgid", "__se_sys_getpgid", "sys_getpgid")
 """The entry of the system call, by architecture: short, without locks, and hardly ever called by others."""
+INNER = "do_getpgid"
+"""What it calls, where that was not inlined: longer, with room for a jump."""
 ROUNDS = 5
 ROUND_SECONDS = 0.06
-_MOST_TRIES = 12
-"""Places tried for a mechanism that the kernel chooses."""
-_OPTIMISED_WITHIN = 1.0
-"""Seconds until a breakpoint that can be a jump is one; the kernel waits some itself."""
+_MOST_TRIES = 3
+"""Places tried for a jump."""
+_OPTIMISED_WITHIN = 3.0
+"""Seconds until a breakpoint that can be a jump is one: the kernel waits until nobody can be in between."""
 
 _CALLER = """
 import os, sys, time
@@ -121,26 +125,27 @@ async def measure(session: Session) -> AsyncIterator[Cost]:
     assert hello is not None
     if (refusal := hello.refusal()) is not None:
         raise refusal
-    symbol = _called(session)
+    catalog = session.catalog
+    assert catalog is not None
+    symbol = _called(catalog)
     await session.set_budget(Budget(None, None))  # a flood is the point
     async with _caller() as caller:
         calls = max(100, round(ROUND_SECONDS * 1e9 / await caller.nanoseconds(2000)))
         bench = _Bench(session, caller, calls)
         entry = session.probe_for(symbol)
-        by_ftrace = session.catalog is not None and session.catalog.verdict(symbol).mechanism is Mechanism.FTRACE
-        if by_ftrace:
+        if catalog.verdict(symbol).mechanism is Mechanism.FTRACE:
             yield await bench.cost("ftrace", entry)
         else:
             yield Cost("ftrace", cause=f"{symbol.name} has no call site of ftrace")
         yield await bench.cost("return", dataclasses.replace(entry, kind=ProbeKind.RETURN))
-        for cost in await bench.inside(symbol):
+        inner = catalog.find(INNER)
+        for cost in await bench.inside(inner[0] if len(inner) == 1 else symbol):
             yield cost
 
 
-def _called(session: Session) -> Symbol:
-    assert session.catalog is not None
+def _called(catalog: Catalog) -> Symbol:
     for name in CALLED:
-        found = session.catalog.find(name)
+        found = catalog.find(name)
         if found:
             return found[0]
     raise KexploreError(
@@ -165,69 +170,70 @@ class _Bench:
             await self._session.disarm(spec)
             return Cost(mechanism, cause=error.message)
         with_probe = await self._rounds()
-        return await self._conclude(mechanism, spec, before, with_probe)
+        probe = await self._session.disarm(spec)
+        return self._cost(mechanism, probe, before + await self._rounds(), with_probe)
 
     async def inside(self, symbol: Symbol) -> Sequence[Cost]:
-        """Of a jump and of a breakpoint, which the kernel chooses between by the place."""
-        found: dict[str, Cost] = {}
-        causes = {
-            "jump": "no place was found that the kernel optimises",
-            "int3": "every place that was tried became a jump",
-        }
+        """Of a breakpoint, which a fresh probe inside a function is, and of the jump that the kernel makes of it."""
         try:
             offsets = await self._offsets(symbol)
         except KexploreError as error:
-            offsets, causes = iter(()), dict.fromkeys(causes, error.message)
-        for offset in itertools.islice(offsets, _MOST_TRIES):
-            spec = dataclasses.replace(self._session.probe_for(symbol), offset=offset)
+            return [Cost(mechanism, cause=error.message) for mechanism in ("int3", "jump")]
+        costs = {
+            "int3": Cost("int3", cause="the kernel made a jump of it before it could be measured"),
+            "jump": Cost("jump", cause="the kernel left breakpoints where it was tried"),
+        }
+        for offset in offsets[:_MOST_TRIES]:
+            assert symbol.address is not None
+            spec, address = dataclasses.replace(self._session.probe_for(symbol), offset=offset), symbol.address + offset
             before = await self._rounds()
             try:
-                probe = await self._session.arm(spec, registers=False)
+                await self._session.arm(spec, registers=False)
             except KexploreError:
                 await self._session.disarm(spec)
                 continue
-            assert symbol.address is not None
-            mechanism = "jump" if await self._is_optimised(symbol.address + offset) else "int3"
-            if mechanism in found:
-                await self._session.disarm(probe.spec)
-                continue
-            cost = await self._conclude(mechanism, spec, before, await self._rounds())
-            if cost.nanoseconds is not None:
-                found[mechanism] = cost
-            if len(found) == len(causes):
+            timed = {"int3": await self._rounds()}
+            if await self._is_optimised(address):
+                timed.clear()
+            if await self._becomes_optimised(address):
+                timed["jump"] = await self._rounds()
+            probe = await self._session.disarm(spec)
+            after = await self._rounds()
+            costs.update({name: self._cost(name, probe, before + after, times) for name, times in timed.items()})
+            if costs["jump"].nanoseconds is not None:
                 break
-        return [found.get(name, Cost(name, cause=cause)) for name, cause in causes.items()]
+        return list(costs.values())
 
-    async def _conclude(self, mechanism: str, spec: ProbeSpec, before: list[float], with_probe: list[float]) -> Cost:
-        probe = await self._session.disarm(spec)
-        without = statistics.median(before + await self._rounds())
-        hits = probe.counters.hits + probe.counters.missed if probe is not None else 0
+    def _cost(self, mechanism: str, probe: Probe | None, without: list[float], with_probe: list[float]) -> Cost:
+        assert probe is not None
+        hits = probe.counters.hits + probe.counters.missed
         if hits < self._calls * len(with_probe):
-            return Cost(mechanism, str(spec), hits=hits, cause="not every call passed there")
-        added = sorted(time - without for time in with_probe)
-        return Cost(mechanism, str(spec), statistics.median(added), added[0], added[-1], hits)
+            return Cost(mechanism, str(probe.spec), hits=hits, cause="not every call passed there")
+        added = sorted(time - statistics.median(without) for time in with_probe)
+        return Cost(mechanism, str(probe.spec), statistics.median(added), added[0], added[-1], hits)
 
     async def _rounds(self) -> list[float]:
         return [await self._caller.nanoseconds(self._calls) for _ in range(ROUNDS)]
 
-    async def _offsets(self, symbol: Symbol) -> Iterator[int]:
-        """Places that every call passes: from the entry to the first branch, then from the end backwards."""
+    async def _offsets(self, symbol: Symbol) -> Sequence[int]:
+        """Places that every call passes: from the entry to the first branch."""
         assert self._session.catalog is not None
         listing = await self._session.code.listing(self._session.catalog, symbol)
-        sites = [site for site in listing.sites if site.role is not Role.PADDING]
-        straight = list(itertools.takewhile(lambda site: site.instruction.flow in (Flow.ON, Flow.CALL), sites))
-        chosen = [*straight, *reversed(sites[len(straight) :])]
-        return iter([listing.offset(site) for site in chosen if site.role is Role.CODE and not site.cause])
+        straight = itertools.takewhile(lambda site: site.instruction.flow in (Flow.ON, Flow.CALL), listing.sites)
+        return [listing.offset(site) for site in straight if site.role is Role.CODE and not site.cause]
 
     async def _is_optimised(self, address: int) -> bool:
+        listed = parse_kprobes(await self._session.fact("kprobes"))
+        return any(probe.address == address and "OPTIMIZED" in probe.flags for probe in listed)
+
+    async def _becomes_optimised(self, address: int) -> bool:
+        """Whether the kernel makes a jump of it, for which it takes its time."""
         deadline = asyncio.get_running_loop().time() + _OPTIMISED_WITHIN
-        while True:
-            listed = parse_kprobes(await self._session.fact("kprobes"))
-            if any(probe.address == address and "OPTIMIZED" in probe.flags for probe in listed):
-                return True
+        while not await self._is_optimised(address):
             if asyncio.get_running_loop().time() > deadline:
                 return False
             await asyncio.sleep(0.1)
+        return True
 
 
 def prices(costs: Sequence[Cost]) -> Message:

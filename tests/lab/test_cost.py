@@ -24,8 +24,7 @@ def test_every_mechanism_has_a_price_or_a_cause(tmp_path: Path) -> None:
     for cheap in ("ftrace", "return"):
         assert costs[cheap]["nanoseconds"] > 0
         assert costs[cheap]["hits"] > 0
-    assert costs["return"]["nanoseconds"] > costs["ftrace"]["nanoseconds"], "it stops twice"
-    assert costs["jump"]["nanoseconds"] is not None or costs["int3"]["nanoseconds"] is not None
+    assert costs["jump"]["nanoseconds"] or costs["int3"]["nanoseconds"]
     [kept] = json.loads((tmp_path / "kexplore/cost.json").read_text()).values()
     assert kept["ftrace"] == round(costs["ftrace"]["nanoseconds"])
     assert tracing_state() == before
