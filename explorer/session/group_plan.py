@@ -42,7 +42,7 @@ class GroupPlan:
         armed: How many of those wanted are armed already, and stay as they are.
         hot: The names of deadly hot functions that are left out.
         refused: The names of those that take no probe, by the cause in a word or two.
-        hit_ns: What a hit of one of the probes costs on the average, in nanoseconds: the table of ``agent.hit_cost``.
+        hit_ns: What a hit of one of the probes costs on the average, in nanoseconds: the session's prices.
     """
 
     name: str
@@ -117,7 +117,7 @@ def plan(session: Session, name: str, symbols: Iterable[Symbol], kind: ProbeKind
                 left_out.append(each.name)
             else:
                 specs[spec] = None
-                nanoseconds += _hit_ns(verdict.mechanism, kind)
+                nanoseconds += _hit_ns(verdict.mechanism, kind, session.prices)
     causes = {cause: tuple(names) for cause, names in sorted(refused.items(), key=lambda item: -len(item[1]))}
     return GroupPlan(name, kind, tuple(specs), armed, tuple(left_out), causes, nanoseconds / max(1, len(specs)))
 
@@ -150,9 +150,9 @@ def require_possible(session: Session, wanted: GroupPlan, others: int = 0) -> No
         )
 
 
-def _hit_ns(mechanism: Mechanism | None, kind: ProbeKind) -> int:
-    entry = hit_cost.FTRACE_NS if mechanism is Mechanism.FTRACE else hit_cost.BREAKPOINT_NS
-    return entry + hit_cost.DECODE_NS + (hit_cost.RETURN_NS if kind is ProbeKind.RETURN else 0)
+def _hit_ns(mechanism: Mechanism | None, kind: ProbeKind, prices: hit_cost.Prices) -> int:
+    entry = prices.ftrace if mechanism is Mechanism.FTRACE else prices.breakpoint
+    return entry + hit_cost.DECODE_NS + (prices.returned if kind is ProbeKind.RETURN else 0)
 
 
 def _naming(names: tuple[str, ...]) -> str:

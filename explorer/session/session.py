@@ -9,6 +9,7 @@ import asyncio
 import functools
 from typing import TYPE_CHECKING, Any
 
+from explorer.agent import hit_cost
 from explorer.agent.protocol import Message
 from explorer.errors import AgentError
 from explorer.session import places, prices
@@ -57,6 +58,7 @@ class Session:
         code: The kernel's code, to be listed.
         calls: What is counted without events.
         budget: What the probes may cost.
+        prices: What a hit takes in this kernel, by mechanism; measured by ``kexplore cost``, or a table.
         arming: Arms many at once, and changes filters.
         gone: Why the agent is gone; "" while it is there.
         deleting: After ``close``: how many disabled definitions the agent goes on to delete.
@@ -73,6 +75,7 @@ class Session:
         self.journal = self.tally.journal
         self.problems: list[tuple[str, str]] = []
         self.budget = DEFAULT
+        self.prices = hit_cost.TABLE
         self.gone = ""
         self.deleting = 0
         self.space: AddressSpace = FOUR_LEVEL
@@ -101,6 +104,7 @@ class Session:
         self.hello = await self._client.hello()
         await self._client.credit(self._rows_outstanding)
         if self.hello.can_probe and (measured := prices.kept(self.hello)) is not None:
+            self.prices = hit_cost.parse(measured)
             await self._client.request("prices", **measured)
         return self.hello
 
