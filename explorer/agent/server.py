@@ -63,7 +63,8 @@ class Server:
         self._operations: Dict[str, Callable[[int, Message], None]] = {
             "fact": self._facts.add, "arm": self._arm, "disarm": self._disarm, "arm_many": self._arm_many,
             "disarm_many": self._disarm_many, "filter": self._filter, "focus": self._set_focus,
-            "budget": self._set_budget, "prices": self._set_prices, "clean": self._clean, "quit": self._quit, **self._counting.operations,
+            "budget": self._set_budget, "prices": self._set_prices, "clean": self._clean, "quit": self._quit,
+            **self._counting.operations,
         }  # fmt: skip
 
     def run(self) -> int:
