@@ -20,6 +20,8 @@ from explorer.session.session import Session
 from symbols.errors import KexploreError
 from symbols.symbol import Symbol
 
+_REGISTERS = "events have the arguments, not all registers: for those arm a function by itself"
+
 
 class GroupScreen(ModalScreen[GroupPlan | None]):
     """Ends with the plan that is to be carried out; with None when nothing is to be armed.
@@ -69,7 +71,7 @@ class GroupScreen(ModalScreen[GroupPlan | None]):
             plan = await asyncio.to_thread(
                 group_plan.plan, self._session, self._group, self._found, self._kind, hot=self._hot
             )
-            lines = plan.lines(self._session.arming.pace, self._session.budget)
+            lines = [*plan.lines(self._session.arming.pace, self._session.budget), _REGISTERS]
             group_plan.require_possible(self._session, plan)
             self._plan = plan
         except KexploreError as error:

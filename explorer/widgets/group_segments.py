@@ -37,7 +37,8 @@ def group_segments(group: GroupRow, room: int, wide: bool, columns: Sequence[int
     left = room - 2 - cell_len(name)
     yield Segment(fit(name, min(room - 2, cell_len(name))), BRIGHT)
     for words, style in _remarks(group):
-        words = fit(words, min(max(0, left), cell_len(words)))
+        if cell_len(words) > left:
+            break  # the pane's title has them, too
         left -= cell_len(words)
         yield Segment(words, style)
     yield Segment(" " * max(0, left))

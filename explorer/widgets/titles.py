@@ -22,8 +22,8 @@ def functions_title(found: Found | None, marked: int) -> str:
         return "1 search  2 functions"
     shown = f"{count(len(found.rows))} of " if len(found.rows) < found.total else ""
     number = count(found.total) + ("+" if found.at_least else "")
-    marks = f" · {count(marked)} marked" if marked else ""
-    return f"1 search  2 functions · {shown}{number}{' ≈' if found.approximate else ''}{marks}"
+    marks = f" · ✓{count(marked)}" if marked else ""
+    return f"1 search  2 functions{marks} · {shown}{number}{' ≈' if found.approximate else ''}"
 
 
 def no_functions(found: Found) -> str:

@@ -69,7 +69,7 @@ async def test_marked_functions_are_armed_whatever_is_listed() -> None:
     async with running(agent) as driver:
         await driver.type("vfs_read", "vfs_read")
         await driver.press("enter", "m")
-        await driver.until_shown("1 marked", "#finder")
+        await driver.until_shown("functions · ✓1 · ", "#finder")
         await ask(driver, "tcp_s*", "M")
         assert "4 marked: 4 functions, 4 entry probes to arm" in driver.text("#group")
         await driver.press("r", "y")
@@ -77,7 +77,7 @@ async def test_marked_functions_are_armed_whatever_is_listed() -> None:
         armed = {(probe["symbol"], probe["kind"]) for probe in agent.armed.values()}
         assert armed == {(name, "return") for name in ("vfs_read", "tcp_send", "tcp_sendmsg", "tcp_skb")}
         await driver.press("M")
-        await driver.until(lambda: "marked" not in driver.text("#finder"))
+        await driver.until(lambda: "✓" not in driver.text("#finder"))
 
 
 async def test_hot_functions_are_left_out_unless_asked_for() -> None:
