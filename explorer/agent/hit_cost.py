@@ -9,7 +9,7 @@ Orders: "Kprobe Overhead" in Documentation/trace/kprobes.rst (0.5 to 1 us, retur
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Iterator, NamedTuple
 
 from explorer.agent.failure import RequestError
 from explorer.agent.probe_definition import ProbeRequest
@@ -69,7 +69,8 @@ def kernel_ns(request: ProbeRequest, kprobes: str, prices: Prices) -> int:
         kprobes: debugfs' ``kprobes/list``, read while the probe is armed.
         prices: By mechanism.
     """
-    for line in kprobes.splitlines():
+    lines = kprobes.splitlines() if request.address is not None else _lines_about(kprobes, request.symbol)
+    for line in lines:
         words = line.split()  # address, k or r, symbol+offset, perhaps the module, and the flags
         if len(words) >= 3 and _is_at(request, words[0], words[2], "[FTRACE]" in words[3:]):
             if "[FTRACE]" in words[3:]:
@@ -77,6 +78,15 @@ def kernel_ns(request: ProbeRequest, kprobes: str, prices: Prices) -> int:
             if "[OPTIMIZED]" in words[3:]:
                 return prices.jump + _return_ns(request, prices)
     return dearest_ns(request, prices)
+
+
+def _lines_about(kprobes: str, symbol: str) -> Iterator[str]:
+    """Those that have the symbol's name in them: each of hundreds of probes is looked up among hundreds of lines."""
+    found = kprobes.find(symbol)
+    while found >= 0:
+        begin, end = kprobes.rfind("\n", 0, found) + 1, kprobes.find("\n", found)
+        yield kprobes[begin : end if end >= 0 else len(kprobes)]
+        found = kprobes.find(symbol, end) if end >= 0 else -1
 
 
 def _is_at(request: ProbeRequest, address: str, place: str, by_ftrace: bool) -> bool:
