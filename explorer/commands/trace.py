@@ -86,8 +86,7 @@ class _Trace:
         self._interrupts = 0
 
     async def run(self) -> int:
-        stages = _STAGES | trace_groups.STAGES if self._selections else _STAGES
-        reached = session(stages, snapshot=self._snapshot, rows_outstanding=_ROWS, debuginfo=self._debuginfo)
+        reached = session(_STAGES, snapshot=self._snapshot, rows_outstanding=_ROWS, debuginfo=self._debuginfo)
         async with reached as current:
             current.subscribe(lambda change: self._changed(current, change))
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

@@ -14,14 +14,11 @@ from explorer.session.filters.several import apportion
 from explorer.session.group_plan import GroupPlan
 from explorer.session.group_work import Progress
 from explorer.session.groups import Listener
-from explorer.session.loading import Stage
 from explorer.session.probe import Counters, Probe
 from explorer.session.probe_spec import ProbeSpec
 from explorer.session.selection import Selection
 from explorer.session.session import Session
 
-STAGES = frozenset({Stage.SEARCH})
-"""What selections need besides what single probes do."""
 _ASKS_ABOVE = 16
 """Probes that are armed without a question: a screenful of names that can be read at a glance."""
 

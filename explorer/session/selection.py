@@ -6,11 +6,12 @@ import dataclasses
 import re
 
 from explorer.errors import UsageError
-from explorer.session.finding import asks_for_armed, find
+from explorer.session.finding import asks_for_armed
 from explorer.session.probe_spec import ALL_VARIANTS, ProbeKind
 from explorer.session.session import Session
+from symbols import bit_sets
 from symbols.errors import Category, KexploreError
-from symbols.query import TERM_NAMES, Query, parse
+from symbols.query import TERM_NAMES, FunctionIndex, Query, parse
 from symbols.symbol import Symbol
 
 _RETURN = "%return"
@@ -71,20 +72,20 @@ def symbols(session: Session, selection: Selection) -> list[Symbol]:
     """The functions that are meant; a worker's job.
 
     Args:
-        session: With names, lists and the search index loaded, and prototypes where the query asks about types.
+        session: With names and lists loaded, and prototypes where the query asks about types.
         selection: What was read.
 
     Raises:
         KexploreError: What a term asks about is not known.
     """
-    functions, catalog = session.loading.functions, session.catalog
-    assert functions is not None
+    catalog = session.catalog
     assert catalog is not None
+    functions = FunctionIndex(catalog, range(len(catalog.rows)))  # letters are not searched for: no order of likeness
     if any(term.of_types for term in selection.terms.terms):
         functions.add_types()
     if any(term.of_verdicts for term in selection.terms.terms):
         functions.add_verdicts()
-    found = find(session, selection.query, len(catalog.rows))
-    if not found.complete:
+    found = functions.select(selection.terms.terms)
+    if found.places is None:
         raise KexploreError(found.notes[0], "", Category.KERNEL_CANNOT)
-    return [catalog.symbol(catalog.rows[row]) for row in found.rows]
+    return [catalog.symbol(catalog.rows[place]) for place in bit_sets.members(found.places)]
