@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -48,7 +49,7 @@ def duplicates() -> set[str]:
     """Names that several functions have: probed by address, and so called in the summary."""
     seen: set[str] = set()
     twice: set[str] = set()
-    for line in open("/proc/kallsyms", encoding="ascii"):  # noqa: SIM115 - read to the end
+    for line in Path("/proc/kallsyms").read_text().splitlines():
         name = line.split()[2]
         (twice if name in seen else seen).add(name)
     return twice
