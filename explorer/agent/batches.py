@@ -56,12 +56,12 @@ class Batches:
             if counts != self._sent.get(probe) and probe not in without
         }
         lost, guard = self._engine.lost, self._engine.guard_news()
-        if not rows and not news and not guard and lost == self._sent_lost:
+        if not (rows or news or guard or lost != self._sent_lost or self._engine.owes_word):
             return
         self._sent.update(news)
         self._sent_lost = lost
         self.due = time.monotonic() + TICK
-        batch: Message = {"op": "batch", "counters": news, "lost": lost, "rows": rows}
+        batch: Message = {"op": "batch", "counters": news, "lost": lost, "rows": rows, **self._engine.complete(rows)}
         self._connection.send({**batch, "guard": guard} if guard else batch)
 
     def forget(self, probe: int) -> None:

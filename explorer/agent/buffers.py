@@ -52,6 +52,10 @@ class Buffers:
         instance: It exists.
         layout: Of its pages.
         watched: An event whose records are handed out one by one besides being counted.
+
+    Attributes:
+        complete_until: Everything before this time, in nanoseconds of the monotonic clock, has come out or was lost.
+        gap_until: Up to this time, something was lost or not kept; 0 for never.
     """
 
     def __init__(self, instance: Instance, layout: PageLayout, watched: int) -> None:
@@ -59,6 +63,8 @@ class Buffers:
         self._watched = watched
         self._cpus: Dict[int, _Cpu] = {}
         self._overwritten = 0
+        self.complete_until = 0
+        self.gap_until = 0
         self._poll = select.epoll()
         for number in instance.cpus():
             cpu = _Cpu(number, instance)
@@ -89,6 +95,7 @@ class Buffers:
         Raises:
             RingBufferError: A page is damaged.
         """
+        began = time.monotonic_ns()
         deadline = time.monotonic() + seconds
         drained = Drained()
         cpus = list(self._cpus.values())
@@ -99,6 +106,8 @@ class Buffers:
                 self._cpus = {each.pipe: each for each in cpus[position + 1 :] + cpus[: position + 1]}
                 drained.complete = False
                 break
+        if drained.complete:
+            self.complete_until = began
         return drained
 
     def pages(self) -> Iterator[bytes]:
@@ -122,6 +131,8 @@ class Buffers:
         for page in self._pages_of(cpu):
             scanned = scan(self._layout, page)
             drained.add(page, scanned, self._watched)
+            if scanned.follows_loss:
+                self.skipped(scanned.records[0][0] if scanned.records else time.monotonic_ns())
             held = Held(cpu, page, scanned.records)
             if hold:
                 drained.held.append(held)
@@ -139,10 +150,18 @@ class Buffers:
             held.cpu.kept.append(Kept(held.page, held.records, held.cpu.number))
             held.cpu.records_kept += len(held.records)
             self._let_go(held.cpu, keep)
+        elif held.records:
+            self.skipped(held.records[-1][0])
+
+    def skipped(self, time: int) -> None:
+        """A record of this time will not be shown, or one before it."""
+        self.gap_until = max(self.gap_until, time)
 
     def _let_go(self, cpu: _Cpu, keep: int) -> None:
         while len(cpu.kept) > self._pages_kept_a_cpu or cpu.records_kept - len(cpu.kept[0].records) >= keep:
-            cpu.records_kept -= len(cpu.kept.popleft().records)
+            gone = cpu.kept.popleft().records
+            cpu.records_kept -= len(gone)
+            self.skipped(gone[-1][0])
 
     def newest(self) -> List[Kept]:
         """The pages with the newest of the records kept since the last call; newest first."""
@@ -151,6 +170,8 @@ class Buffers:
             cpu.kept.clear()
             cpu.records_kept = 0
         kept.sort(key=_newest_time, reverse=True)
+        for page in kept[self._pages_kept : self._pages_kept + 1]:
+            self.skipped(page.records[-1][0])
         return kept[: self._pages_kept]
 
     def overwritten(self) -> int:

@@ -6,15 +6,15 @@ is what surrounds them: an exchange of messages, a look at all counts and at all
 
 from __future__ import annotations
 
-from typing import List
+from typing import List, Optional
 
 from explorer.agent import protocol
-from explorer.agent.engine import Engine
 from explorer.agent.failure import RequestError
+from explorer.agent.guarded_engine import GuardedEngine
 from explorer.agent.protocol import Code, Message
 
 
-def arm(engine: Engine, message: Message) -> List[Message]:
+def arm(engine: GuardedEngine, message: Message) -> List[Message]:
     """Arm the probes of an ``arm_many`` request, in their order.
 
     Returns:
@@ -26,16 +26,32 @@ def arm(engine: Engine, message: Message) -> List[Message]:
     probes = message.get("probes")
     if not isinstance(probes, list) or not 0 < len(probes) <= protocol.MOST_AT_ONCE:
         raise RequestError(Code.BAD_REQUEST, f"arm_many has probes: a list of 1 to {protocol.MOST_AT_ONCE}")
-    if not all(isinstance(each, dict) and each.keys() <= {"probe", "filter"} for each in probes):
+    if not all(isinstance(each, dict) and each.keys() <= {"probe", "filter", "pair"} for each in probes):
         raise RequestError(Code.BAD_REQUEST, "each of arm_many's probes has a probe and a filter")
-    return [_arm(engine, each) for each in probes]
+    for place, each in enumerate(probes):
+        before, paired = probes[place - 1] if place else {}, each.get("pair", False)
+        if not isinstance(paired, bool) or (paired and (_kind(before), _kind(each)) != ("entry", "return")):
+            raise RequestError(Code.BAD_REQUEST, "a return makes a pair with the entry right before it")
+    results: List[Message] = []
+    for each in probes:
+        results.append(_arm(engine, each, results[-1] if each.get("pair") else None))
+    return results
 
 
-def _arm(engine: Engine, wanted: Message) -> Message:
+def _kind(wanted: Message) -> object:
+    probe = wanted.get("probe")
+    return probe.get("kind") if isinstance(probe, dict) else None
+
+
+def _arm(engine: GuardedEngine, wanted: Message, entry: Optional[Message]) -> Message:
+    if entry is not None and "probe" not in entry:
+        return entry  # why its entry was refused
     try:
         armed = engine.arm(wanted.get("probe"), wanted.get("filter"))
     except RequestError as refused:
         return {"code": refused.code.value, "message": refused.message, "hint": refused.hint}
+    if entry is not None:
+        engine.pair(entry["probe"], armed.probe)
     return {"probe": armed.probe, "event": armed.event, "definition": armed.definition}
 
 

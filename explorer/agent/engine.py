@@ -238,6 +238,7 @@ class Engine:
             return []
         recorder = self._recorder
         found = newest_rows(recorder.newest(), rows, self._definitions.decoders(), recorder.processes)
+        recorder.skipped(found.skipped)
         for probe, events in found.shown.items():
             self._accounts.shown(probe, events)
         return found.rows

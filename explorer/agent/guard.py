@@ -115,6 +115,7 @@ class Guard:
         self._decode_ns = float(hit_cost.DECODE_NS)
         self._told: Dict[int, Tuple[float, Message]] = {}
         self._next_slice = 0.0
+        self._partners: Dict[int, int] = {}
 
     def reconsider(self, new: budget.Budget) -> None:
         """From now on this is the budget: what was stopped for the old one is sampled, and its slices decide."""
@@ -133,10 +134,20 @@ class Guard:
         """Now it is known better."""
         self._watched[probe].kernel_ns = kernel_ns
 
+    def pair(self, entry: int, returns: int) -> None:
+        """These two make calls: they run, are sampled and are stopped together, or nothing could be paired."""
+        self._partners[entry], self._partners[returns] = returns, entry
+
+    def together(self, probe: int) -> List[int]:
+        """A probe and what has to be enabled with it, in the order of enabling: entries last."""
+        partner = self._partners.get(probe)
+        return [probe] if partner is None else sorted((probe, partner), reverse=True)
+
     def close(self, probe: int) -> None:
         """It has been disarmed."""
         self._watched.pop(probe, None)
         self._told.pop(probe, None)
+        self._partners.pop(self._partners.pop(probe, probe), None)
 
     def of(self, state: State) -> List[int]:
         """The probes in a state."""
@@ -160,7 +171,7 @@ class Guard:
         for probe, watched in self._watched.items():
             worse = self._worse(watched)
             if worse is not None and self.budget.rate is not None and self._hits(watched) > self.budget.rate:
-                changes[probe] = worse
+                self._change(changes, probe, worse)
         self._restrain(changes)
         if not changes:
             self._relax(changes)
@@ -278,7 +289,7 @@ class Guard:
             worse = self._worse(self._watched[dearest])
             if worse is None:
                 return  # its next slices will tell; no cheaper one is held back in its place
-            changes[dearest] = worse
+            self._change(changes, dearest, worse)
 
     def _relax(self, changes: Dict[int, State]) -> None:
         """Let one run again that could do so at half the budget."""
@@ -293,5 +304,8 @@ class Guard:
                 continue
             if self.budget.rate is not None and rate > self.budget.rate / 2:
                 continue
-            changes[probe] = State.RUNNING
+            self._change(changes, probe, State.RUNNING)
             return
+
+    def _change(self, changes: Dict[int, State], probe: int, state: State) -> None:
+        changes.update((each, state) for each in self.together(probe) if self._watched[each].state is not state)

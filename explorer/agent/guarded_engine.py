@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
-from typing import Dict, List, Set, Tuple
+from typing import Any, Dict, List, Sequence, Set, Tuple
 
 from explorer.agent import hit_cost
 from explorer.agent.budget import Budget
+from explorer.agent.completeness import Completeness
 from explorer.agent.engine import Armed, Engine
 from explorer.agent.facts import Facts
 from explorer.agent.failure import RequestError
 from explorer.agent.guard import Guard
 from explorer.agent.protocol import Message
+from explorer.agent.row_code import Row
 from explorer.agent.throttle import Throttle
 
 
@@ -27,6 +29,7 @@ class GuardedEngine(Engine):
         super().__init__(root, machine)
         self._guard = Guard()
         self._throttle = Throttle(self._guard, self)
+        self._completeness = Completeness()
         self._unpriced: Set[int] = set()
         self._suspended: Set[int] = set()
         self._prices = hit_cost.TABLE
@@ -41,11 +44,33 @@ class GuardedEngine(Engine):
         self._throttle.hurry()
         return armed
 
+    def pair(self, entry: int, returns: int) -> None:
+        """These two armed probes make calls."""
+        self._guard.pair(entry, returns)
+        for probe in (entry, returns):
+            self._completeness.begin(probe, time.monotonic_ns())
+
+    def filter(self, number: object, wanted: object, keep: int) -> None:
+        """As ``Engine.filter``; calls do not reach from one filter to the next."""
+        super().filter(number, wanted, keep)
+        self._begin_anew([number])
+
+    def focus(self, pids: Sequence[int]) -> None:
+        """As ``Engine.focus``; calls do not reach from one focus to the next."""
+        super().focus(pids)
+        self._begin_anew(list(self._by_probe))
+
+    def _begin_anew(self, probes: Sequence[object]) -> None:
+        for probe in probes:
+            if isinstance(probe, int) and self._completeness.watches(probe):
+                self._completeness.begin(probe, time.monotonic_ns())
+
     def finish(self, number: int) -> List[int]:
         """As ``Engine.finish``."""
         self._guard.close(number)
         self._unpriced.discard(number)
         self._suspended.discard(number)
+        self._completeness.end(number)
         return super().finish(number)
 
     def drain(self, keep: int, seconds: float = 0.1) -> bool:
@@ -80,6 +105,16 @@ class GuardedEngine(Engine):
             self._price()
         self._throttle.turn()
 
+    @property
+    def owes_word(self) -> bool:
+        """Whether rows of calls are out that another round through the buffers would tell to be complete."""
+        return self._completeness.pending
+
+    def complete(self, rows: List[Row]) -> Dict[str, Any]:
+        """What a batch with these rows has to say of calls."""
+        gap, until = self._recorder.complete_between if self._recorder is not None else (0, 0)
+        return self._completeness.report(rows, gap, until)
+
     def guard_news(self) -> Dict[int, Message]:
         """What the guard has to tell of probes since it was asked last."""
         return self._guard.news(time.monotonic())
@@ -106,6 +141,7 @@ class GuardedEngine(Engine):
         definition.settle(self._tracefs.profile(), self._accounts.hits(probe))
         self._recorder.enable(definition.event, True)
         self._suspended.discard(probe)
+        self._begin_anew([probe])
 
     def _profile(self) -> Dict[int, Tuple[int, int]]:
         """As ``Engine._profile``; a suspended probe stands where it stood."""

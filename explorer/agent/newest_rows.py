@@ -17,10 +17,11 @@ _TIME_OF_ROW = operator.itemgetter(1)
 
 
 class Rows(NamedTuple):
-    """Rows in the order of time, and how many of them are each probe's."""
+    """Rows in the order of time, how many of them are each probe's, and the time of the newest record left out or 0."""
 
     rows: List[Row]
     shown: Dict[int, int]
+    skipped: int
 
 
 def newest_rows(
@@ -40,8 +41,9 @@ def newest_rows(
     Raises:
         RingBufferError: A record is not what its event's format says.
     """
-    found = Rows([], {})
-    for page, records, cpu in _newest([_known(kept, decoders) for kept in pages], most):
+    chosen, skipped = _newest([_known(kept, decoders) for kept in pages], most)
+    found = Rows([], {}, skipped)
+    for page, records, cpu in chosen:
         for identity, same in _by_event(records):
             probe, decoder = decoders[identity]
             decoder.rows(page, same, cpu, probe, processes, found.rows.append)
@@ -56,19 +58,19 @@ def _known(kept: Kept, decoders: Mapping[int, Tuple[int, HitDecoder]]) -> Kept:
     return kept._replace(records=[record for record in kept.records if record[3] in decoders])
 
 
-def _newest(pages: List[Kept], most: int) -> List[Kept]:
-    """The newest records, so many at most; where several are equally old, some of them."""
+def _newest(pages: List[Kept], most: int) -> Tuple[List[Kept], int]:
+    """The newest records, so many at most; where several are equally old, some of them. The time of the next, or 0."""
     if sum(len(kept.records) for kept in pages) <= most:
-        return pages
-    times = heapq.nlargest(most, (record[0] for kept in pages for record in kept.records))
-    oldest = times[-1] if times else 0
+        return pages, 0
+    times = heapq.nlargest(most + 1, (record[0] for kept in pages for record in kept.records))
+    oldest = times[most - 1] if most else times[0]
     left = most
     chosen = []
     for kept in pages:
         records = [record for record in kept.records if record[0] >= oldest][-left:] if left else []
         chosen.append(kept._replace(records=records))
         left -= len(records)
-    return chosen
+    return chosen, times[most]
 
 
 def _by_event(records: List[Record]) -> Iterable[Tuple[int, List[Record]]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Callable, Dict, List, Mapping, Optional, Sequence, Set
+from typing import Callable, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 from explorer.agent import processes
 from explorer.agent.buffers import Buffers, Drained, Kept
@@ -148,6 +148,15 @@ class Recorder:
     def processes(self) -> Mapping[int, Optional[int]]:
         """The process of any thread, as ``process_of`` tells it."""
         return self._processes
+
+    def skipped(self, time: int) -> None:
+        """A record of this time will not be shown."""
+        self._buffers.skipped(time)
+
+    @property
+    def complete_between(self) -> Tuple[int, int]:
+        """Since when and until when nothing is missing among the records that were kept and not skipped."""
+        return self._buffers.gap_until, self._buffers.complete_until
 
     def process_of(self, thread: int) -> Optional[int]:
         """The process of a thread; None when it was gone before it could be asked."""

@@ -170,7 +170,7 @@ class Server:
         """When something is due of what is armed."""
         if self._engine.armed:
             due = min(self._survey_after, self._engine.guard_due())
-            if not self._watching_events:
+            if not self._watching_events or self._engine.owes_word:
                 due = min(due, self._drain_after)
             if self._batches.news and self._connection.comfortable:
                 due = min(due, self._batches.due)
@@ -181,13 +181,16 @@ class Server:
         if now >= self._survey_after:
             self._survey()
             self._survey_after = now + _SURVEY
-        elif self._watching_events and self._engine.fileno() in ready:
+        elif (self._watching_events and self._engine.fileno() in ready) or self._owes_round(now):
             emptied = self._engine.drain(self._batches.keep)
             # Measured from the end of the work: a flood gets a share of the processor, not all of it.
             self._drain_after = time.monotonic() + TICK if emptied else now
         else:
             return
         self._batches.news = True
+
+    def _owes_round(self, now: float) -> bool:
+        return self._engine.owes_word and now >= self._drain_after
 
     def _survey(self) -> None:
         try:

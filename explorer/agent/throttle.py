@@ -72,20 +72,28 @@ class Throttle:
             self._guard.changed(probe, state, time.monotonic(), self._probes.counts()[probe], cause)
 
     def _slice(self, probe: int) -> None:
-        """Let a sampled probe count for a moment; nothing else of the agent's can lengthen it."""
+        """Let a sampled probe, and its partner, count for a moment; nothing else of the agent's can lengthen it."""
         switched_on = time.monotonic()
-        cause = self._resume(probe)
-        if cause:
-            self._guard.changed(probe, State.STOPPED, switched_on, (0, 0), cause)
+        enabled = []
+        for each in self._guard.together(probe):
+            cause = self._resume(each)
+            if cause:
+                self._guard.changed(each, State.STOPPED, switched_on, (0, 0), cause)
+            else:
+                enabled.append(each)
+        if not enabled:
             return
-        hits, decoded = self._probes.counts()[probe]
+        before = self._probes.counts()
         begin = time.monotonic()
         time.sleep(SLICE)
-        after, end = self._probes.counts()[probe][0], time.monotonic()
-        self._probes.suspend(probe)
+        after, end = self._probes.counts(), time.monotonic()
+        for each in reversed(enabled):
+            self._probes.suspend(each)
         now = time.monotonic()
-        decoded = self._probes.counts()[probe][1] - decoded
-        self._guard.sliced(probe, now, after - hits, decoded, end - begin, end - switched_on)
+        counts = self._probes.counts()
+        for each in enabled:
+            hits, decoded = after[each][0] - before[each][0], counts[each][1] - before[each][1]
+            self._guard.sliced(each, now, hits, decoded, end - begin, end - switched_on)
 
     def _resume(self, probe: int) -> str:
         """Why it cannot be; "" when it has been."""
