@@ -5,21 +5,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import functools
 import time
 from collections.abc import AsyncIterator, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
+from explorer.agent import protocol
 from explorer.agent.protocol import Message
 from explorer.errors import AgentError
-from explorer.session import places
+from explorer.session import calls, places
 from explorer.session.agent_client import error_of
 from explorer.session.change import Change
 from explorer.session.filters.filter import Filter, compile_filter
+from explorer.session.filters.of_calls import compile_for_call, together
 from explorer.session.filters.scope import Scope
 from explorer.session.group_work import GroupWork
 from explorer.session.pace import Pace
 from explorer.session.probe import Counters, Field, Probe, ProbeState, plan_reads
-from explorer.session.probe_spec import ProbeSpec
+from explorer.session.probe_spec import ProbeKind, ProbeSpec
 from symbols.abi.conventions import CONVENTIONS
 from symbols.errors import KexploreError
 from symbols.prototype import Prototype
@@ -68,22 +71,18 @@ class Arming:
             known = session.probes.get(spec)
             if known is not None and known.state is ProbeState.ARMED:
                 return known
-            probe, reads = await self._plan_probe(spec, options)
+            probe = await self._plan_probe(spec, options)
             session.probes[spec] = probe
             session.tell(Change.PROBES)
             try:
-                place = await self._checked_place(spec)
-                begin = time.monotonic()
-                await session.request(
-                    "arm",
-                    answered=lambda answer: self._armed([(probe, answer)]),
-                    **_request(probe, place, reads, options),
-                )
-                self.pace.armed(1, time.monotonic() - begin)
+                await self._ask(_requests(probe, await self._checked_place(spec), options))
             except KexploreError as error:
                 self._failed(probe, error)
                 session.tell(Change.PROBES)
                 raise
+            if probe.error is not None:  # of one end of a call
+                await self._give_up([probe])
+                raise probe.error
             return probe
 
     async def arm_many(self, specs: Sequence[ProbeSpec], options: Options, group: str) -> list[Probe]:
@@ -102,37 +101,53 @@ class Arming:
         """
         session = self._session
         async with self._locked(specs):
-            wanted: list[tuple[Probe, Message]] = []
+            wanted: list[_Requests] = []
             for spec in specs:
                 known = session.probes.get(spec)
                 if known is None or known.state is ProbeState.FAILED:
                     await self._add(spec, options, group, wanted)
                     await asyncio.sleep(0)  # hundreds of prototypes: whoever shows the session gets his turn
             session.tell(Change.PROBES)
+            most = protocol.MOST_AT_ONCE // 2  # a call is two to the agent
             try:
-                if wanted:
-                    begin = time.monotonic()
-                    await session.request(
-                        "arm_many",
-                        answered=lambda answer: self._armed(
-                            [(probe, result) for (probe, _), result in zip(wanted, answer["results"], strict=True)]
-                        ),
-                        probes=[request for _, request in wanted],
-                    )
-                    self.pace.armed(len(wanted), time.monotonic() - begin)
+                for start in range(0, len(wanted), most):
+                    await self._ask([each for requests in wanted[start : start + most] for each in requests], many=True)
             except KexploreError:
-                for probe, _ in wanted:
-                    session.probes.pop(probe.spec, None)
+                for requests in wanted:
+                    session.probes.pop(_whole(requests[0][0]).spec, None)
                 session.tell(Change.PROBES)
                 raise
+            await self._give_up([_whole(requests[0][0]) for requests in wanted])
             return [session.probes[spec] for spec in specs]
 
-    async def _add(self, spec: ProbeSpec, options: Options, group: str, wanted: list[tuple[Probe, Message]]) -> None:
-        """A new probe; where it can be armed its request is wanted."""
+    async def _ask(self, wanted: _Requests, *, many: bool = False) -> None:
+        """Have the agent arm probes; of several what was refused is FAILED, of a single one it is raised."""
+        begin = time.monotonic()
+        if len(wanted) == 1 and not many:
+            [(probe, request)] = wanted
+            answered = functools.partial(self._armed, [probe])
+            await self._session.request("arm", answered=lambda answer: answered([answer]), **request)
+        else:
+            answered = functools.partial(self._armed, [probe for probe, _ in wanted])
+            await self._session.request(
+                "arm_many",
+                answered=lambda answer: answered(answer["results"]),
+                probes=[request for _, request in wanted],
+            )
+        self.pace.armed(len(wanted), time.monotonic() - begin)
+
+    async def _give_up(self, probes: list[Probe]) -> None:
+        """Where one end of a call was refused, disarm the other."""
+        failed = [probe for probe in probes if probe.state is ProbeState.FAILED]
+        armed = {part.number: part for probe in failed for part in probe.parts if part.state is ProbeState.ARMED}
+        await self._end({number: part for number, part in armed.items() if number is not None})
+
+    async def _add(self, spec: ProbeSpec, options: Options, group: str, wanted: list[_Requests]) -> None:
+        """A new probe; where it can be armed its requests are wanted."""
         try:
-            probe, reads = await self._plan_probe(spec, options)
+            probe = await self._plan_probe(spec, options)
             self._session.probes[spec] = probe
-            wanted.append((probe, _request(probe, await self._checked_place(spec), reads, options)))
+            wanted.append(_requests(probe, await self._checked_place(spec), options))
         except KexploreError as error:
             probe = self._session.probes.setdefault(spec, Probe(spec, None, ()))
             self._failed(probe, error)
@@ -153,18 +168,31 @@ class Arming:
         session = self._session
         async with self._locked(specs):
             probes = [session.probes[spec] for spec in specs if spec in session.probes]
-            armed = {probe.number: probe for probe in probes if probe.number is not None}
+            armed = {part.number: part for probe in probes for part in probe.parts if part.number is not None}
             if armed:
-                for probe in armed.values():
-                    probe.state = ProbeState.DISARMING
+                for part in armed.values():
+                    part.state = _whole(part).state = ProbeState.DISARMING
                 session.tell(Change.PROBES)
-                for number, counters in (await self._disarm(list(armed))).items():
-                    session.tally.disarmed(armed[number], counters)
+                await self._end(armed)
+            before = session.journal.last_number
+            for probe in probes:
+                session.tally.finished(probe)
+            if session.journal.last_number > before:
+                session.tell(Change.EVENTS)
             for probe in probes:
                 probe.state, probe.rate = ProbeState.DISARMED, 0.0
                 session.probes.pop(probe.spec, None)
             session.tell(Change.PROBES)
             return probes
+
+    async def _end(self, armed: dict[int, Probe]) -> None:
+        """Have the agent disarm probes by their numbers: entries before their returns, so that calls can still end."""
+        numbers = list(armed)
+        for start in range(0, len(numbers), protocol.MOST_AT_ONCE):
+            counted = await self._disarm(numbers[start : start + protocol.MOST_AT_ONCE])
+            for number, counters in counted.items():
+                armed[number].state = ProbeState.DISARMED
+                self._session.tally.disarmed(armed[number], counters)
 
     async def _disarm(self, numbers: list[int]) -> dict[int, Counters]:
         begin = time.monotonic()
@@ -187,8 +215,15 @@ class Arming:
             FilterError: It means nothing there.
             KexploreError: There is no such place.
         """
-        _, fields, _ = await self._plan(spec, self._session.resolve(spec))
-        return self._compile(spec, fields, condition)
+        return (await self._plan_probe(spec, Options(condition=condition))).filter
+
+    def understand(self, probe: Probe, condition: str) -> Filter | None:
+        """What a filter would mean at a probe; None for the empty one.
+
+        Raises:
+            FilterError: It means nothing there.
+        """
+        return together(self._compile(probe, condition))
 
     async def set_filter(self, spec: ProbeSpec, condition: str) -> Probe:
         """Put another filter on an armed probe, which goes on counting.
@@ -204,18 +239,28 @@ class Arming:
         session = self._session
         async with self._locked([spec]):
             probe = session.probes.get(spec)
-            if probe is None or probe.number is None:
+            if probe is None or probe.state is not ProbeState.ARMED:
                 raise AgentError(f"{spec} is not armed", "arm it first")
-            chosen = self._compile(spec, probe.fields, condition)
-
-            def answered(answer: Message) -> None:
-                probe.filter = chosen
-                session.tell(Change.PROBES)
-
-            await session.request(
-                "filter", answered=answered, probe=probe.number, filter=chosen and chosen.to_request()
-            )
+            before = [part.filter for part in probe.parts]
+            try:
+                await self._filter(probe, self._compile(probe, condition))
+            except AgentError:
+                if probe.calls is not None:  # one end may have taken it
+                    await self._filter(probe, before)
+                raise
             return probe
+
+    async def _filter(self, probe: Probe, chosen: Sequence[Filter | None]) -> None:
+        for part, each in zip(probe.parts, chosen, strict=True):
+            if probe.calls is None or part.filter != each:
+                answered = functools.partial(self._filtered, probe, part, each)
+                request = each and each.to_request()
+                await self._session.request("filter", answered=answered, probe=part.number, filter=request)
+
+    def _filtered(self, probe: Probe, part: Probe, chosen: Filter | None, answer: Message) -> None:
+        part.filter = chosen
+        probe.filter = together(each.filter for each in probe.parts)
+        self._session.tell(Change.PROBES)
 
     @contextlib.asynccontextmanager
     async def _locked(self, specs: Collection[ProbeSpec]) -> AsyncIterator[None]:
@@ -225,23 +270,38 @@ class Arming:
                 await stack.enter_async_context(self._locks.setdefault(spec, asyncio.Lock()))
             yield
 
-    def _armed(self, answers: list[tuple[Probe, Message]]) -> None:
-        for probe, answer in answers:
+    def _armed(self, probes: Sequence[Probe], answers: Sequence[Message]) -> None:
+        for probe, answer in zip(probes, answers, strict=True):
             if "probe" in answer:
                 self._session.tally.armed(probe, int(answer["probe"]))
             else:
                 self._failed(probe, error_of(answer))
+        for probe in {_whole(probe): None for probe in probes if probe.part_of is not None}:
+            refused = next((part.error for part in probe.parts if part.error is not None), None)
+            if refused is None:
+                probe.state = ProbeState.ARMED
+            else:
+                self._failed(probe, refused)
         self._session.tell(Change.PROBES)
 
     def _failed(self, probe: Probe, error: KexploreError) -> None:
         probe.state, probe.error = ProbeState.FAILED, error
 
-    async def _plan_probe(self, spec: ProbeSpec, options: Options) -> tuple[Probe, list[dict[str, Any]]]:
-        """A probe that is not armed yet, and what is read at each of its hits."""
-        symbol = self._session.resolve(spec)
-        prototype, fields, reads = await self._plan(spec, symbol)
-        chosen = self._compile(spec, fields, options.condition)
-        return Probe(spec, prototype, fields, places.offset_in(spec, symbol), filter=chosen), reads
+    async def _plan_probe(self, spec: ProbeSpec, options: Options) -> Probe:
+        """A probe that is not armed yet; of a call, with both of its probes."""
+        if spec.kind is ProbeKind.CALL:
+            entry, returns = [await self._plan_probe(half, Options()) for half in calls.halves(spec)]
+            probe = calls.join(spec, entry, returns, CONVENTIONS.get(self._session.opened().machine))
+        else:
+            symbol = self._session.resolve(spec)
+            prototype, fields, reads = await self._plan(spec, symbol)
+            probe = Probe(spec, prototype, fields, places.offset_in(spec, symbol), reads=reads)
+        chosen = self._compile(probe, options.condition)
+        for part, each in zip(probe.parts, chosen, strict=True):
+            part.filter = each
+            part.maxactive = probe.maxactive = options.maxactive if part.spec.kind is ProbeKind.RETURN else 0
+        probe.filter = together(chosen)
+        return probe
 
     async def _plan(
         self, spec: ProbeSpec, symbol: Symbol | None
@@ -253,10 +313,11 @@ class Arming:
         inlined = await session.debuginfo.arguments_at(symbol, offset) if symbol and offset else ()
         return prototype, *plan_reads(spec, prototype, CONVENTIONS.get(session.opened().machine), offset, inlined)
 
-    def _compile(self, spec: ProbeSpec, fields: tuple[Field, ...], condition: str) -> Filter | None:
-        if not condition.strip():
-            return None
-        return compile_filter(condition, Scope(spec, fields, self._session.opened().machine))
+    def _compile(self, probe: Probe, condition: str) -> list[Filter | None]:
+        """What a filter asks at each end of a call, or of a probe."""
+        if probe.calls is not None:
+            return list(compile_for_call(condition, *map(self.scope, probe.parts)))
+        return [compile_filter(condition, self.scope(probe)) if condition.strip() else None]
 
     async def _checked_place(self, spec: ProbeSpec) -> dict[str, Any]:
         """The place as the protocol has it; what the kernel would refuse vaguely is refused with the exact cause."""
@@ -274,10 +335,27 @@ class Arming:
         return {"symbol": spec.symbol, "module": spec.module or (symbol and symbol.module) or "", "offset": spec.offset}
 
 
-def _request(probe: Probe, place: dict[str, Any], reads: list[dict[str, Any]], options: Options) -> Message:
-    """The members of a request that arms a probe."""
-    wanted = {
-        **place, "kind": probe.spec.kind.value, "values": reads, "registers": options.registers,
-        "maxactive": options.maxactive,
-    }  # fmt: skip
-    return {"probe": wanted, "filter": probe.filter and probe.filter.to_request()}
+_Requests = list[tuple[Probe, Message]]
+"""What the agent knows as probes, and the members of the request that arms each."""
+
+
+def _requests(probe: Probe, place: dict[str, Any], options: Options) -> _Requests:
+    """What arms a probe: a call takes two, of which the second is paired with the first."""
+    return [
+        (
+            part,
+            {
+                "probe": {
+                    **place, "kind": part.spec.kind.value, "values": part.reads, "registers": options.registers,
+                    "maxactive": part.maxactive,
+                },
+                "filter": part.filter and part.filter.to_request(),
+                **({"pair": True} if part is not probe.parts[0] else {}),
+            },
+        )
+        for part in probe.parts
+    ]  # fmt: skip
+
+
+def _whole(part: Probe) -> Probe:
+    return part.part_of or part

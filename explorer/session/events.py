@@ -10,16 +10,36 @@ from explorer.session.probe import Probe
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Called:
+    """What makes an event a whole call.
+
+    Attributes:
+        entered: When it began, in nanoseconds of CLOCK_MONOTONIC of the target.
+        latency: Nanoseconds from its entry to its return; None when no return was seen.
+        depth: 1, or more in a recursion.
+        cause: Why there is no return; "" when there is one.
+    """
+
+    entered: int
+    latency: int | None
+    depth: int
+    cause: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Event:
-    """One hit as the agent sent it; nothing is interpreted yet (see ``values.describe``).
+    """One hit as the agent sent it, or one call; nothing is interpreted yet (see ``values.describe``).
 
     Attributes:
         number: Counts up from 1 through a journal's life.
-        time: Nanoseconds of CLOCK_MONOTONIC of the target.
+        time: Nanoseconds of CLOCK_MONOTONIC of the target; of a call, when it returned, if it did.
         pid: The process; None when it was gone before the agent could ask.
         context: ``task``, ``softirq``, ``irq`` or ``nmi``; outside ``task`` the pid is just who was interrupted.
-        raw: The raw values in the order of the probe's reads; None is a read that faulted.
-        registers: In the order of ``Hello.registers``, unsigned; None when they were not asked for.
+        raw: The raw values in the order of the probe's reads; None is a read that faulted. Of a call those at its
+            return come last, and are not there when no return was seen.
+        registers: In the order of ``Hello.registers``, unsigned; None when they were not asked for. Of a call, those at
+            its entry.
+        call: Of a call, how long it took; None for a single hit.
     """
 
     number: int
@@ -32,6 +52,7 @@ class Event:
     context: str
     raw: tuple[int | str | None, ...]
     registers: tuple[int, ...] | None
+    call: Called | None = None
 
 
 class Journal:
@@ -46,7 +67,7 @@ class Journal:
         self.dropped = 0
 
     def append(self, event: Event) -> None:
-        """Take one more; the oldest goes when the journal is full."""
+        """Take one more, which gets the next number; the oldest goes when the journal is full."""
         if len(self._events) == self._events.maxlen:
             self.dropped += 1
         self._events.append(event)

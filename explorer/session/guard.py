@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 from explorer.agent.guard import State
 from explorer.agent.protocol import Message
 
-__all__ = ["RAISE_HINT", "Guarded", "State", "core_share"]
+__all__ = ["RAISE_HINT", "Guarded", "State", "core_share", "together"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -67,6 +68,19 @@ class Guarded:
             "rate" if self.state is State.RUNNING else "estimated_rate": self.rate,
             "enabled": self.enabled, "estimated_unseen": self.unseen,
         }  # fmt: skip
+
+
+def together(reports: Sequence[Guarded]) -> Guarded | None:
+    """What the guard says of several probes that it holds back together; None where it has said nothing yet."""
+    if not reports:
+        return None
+    states = [report.state for report in reports]
+    worst = next(state for state in (State.STOPPED, State.SAMPLED, State.RUNNING) if state in states)
+    return Guarded(
+        worst, sum(report.rate for report in reports), sum(report.cost for report in reports),
+        min(report.enabled for report in reports), sum(report.unseen for report in reports),
+        next((report.cause for report in reports if report.cause), ""),
+    )  # fmt: skip
 
 
 def core_share(share: float) -> str:

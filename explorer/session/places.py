@@ -64,10 +64,10 @@ def check(catalog: Catalog, spec: ProbeSpec, symbol: Symbol | None) -> None:
             f"{spec} lies in no function of the kernel or of a loaded module",
             "addresses change with every boot and every load of a module: kexplore show SYMBOL tells today's",
         )
-    if spec.kind is ProbeKind.RETURN and (offset := offset_in(spec, symbol)):
+    if spec.kind is not ProbeKind.ENTRY and (offset := offset_in(spec, symbol)):
         raise KexploreError(
             f"{spec} lies inside {symbol.name}, at +{offset:#x}: only a whole function returns",
-            f"probe {symbol.name}%return",
+            f"probe {symbol.name}{spec.kind.suffix}",
             Category.USAGE,
         )
     verdict = catalog.verdict(symbol)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from explorer.session.filters.filter import Filter
 from explorer.session.guard import Guarded
@@ -15,6 +15,13 @@ from symbols.c_types import CType, TypeKind
 from symbols.errors import KexploreError
 from symbols.location import InnerRegister, Memory, Reference, Register, Registers, Split, Stack
 from symbols.prototype import Parameter, Prototype, Trust
+
+if TYPE_CHECKING:  # calls are made of probes
+    from explorer.session.calls import Calls
+
+
+RETURNED = "return"
+"""The name of the field that a function returns: no parameter can be called so in C."""
 
 
 class ProbeState(enum.Enum):
@@ -79,8 +86,12 @@ class Probe:
         filter: What its hits must satisfy to be recorded; None: every hit is.
         guard: The guard's last word: what it costs, whether it is held back; None before the first.
         group: What it was armed with, as part of many; "" for one by itself.
+        maxactive: Of a return, how many calls may be under way at once; 0: the kernel decides.
         error: Why it could not be armed, when ``state`` is FAILED.
-        number: The agent's number for it; None while it is not armed.
+        number: The agent's number for it; None while it is not armed, and for a call, which is two probes to the agent.
+        reads: What is read at each hit, as the protocol has it.
+        calls: Of a call, its two probes and what they saw; else None.
+        part_of: Of one of the two probes of a call, the call's; else None.
     """
 
     spec: ProbeSpec
@@ -95,6 +106,15 @@ class Probe:
     filter: Filter | None = None
     guard: Guarded | None = None
     group: str = ""
+    maxactive: int = 0
+    reads: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    calls: Calls | None = None
+    part_of: Probe | None = None
+
+    @property
+    def parts(self) -> tuple[Probe, ...]:
+        """What it is to the agent: itself, or the two probes of a call."""
+        return (self,) if self.calls is None else self.calls.parts
 
 
 _RAW = CType("unsigned long", TypeKind.UNSIGNED, 8)
@@ -121,11 +141,11 @@ def plan_reads(
         inlined: Inside a function, the arguments of what was inlined there.
     """
     fields: list[Field] = []
-    values: list[dict[str, Any]] = []
+    reads: list[dict[str, Any]] = []
     inside = bool(offset or spec.offset)
     if spec.kind is ProbeKind.RETURN:
         if prototype is None or prototype.trust is Trust.NONE:
-            fields.append(Field("return", _RAW, 1))
+            fields.append(Field(RETURNED, _RAW, 1))
             values.append({"return": True, "dereference": [], "type": "u64"})
         elif prototype.return_type.kind is not TypeKind.VOID:
             field, reads = _plan_return(prototype)
@@ -155,10 +175,10 @@ def _raw_registers(convention: Convention | None, *, inside: bool) -> Sequence[s
 def _plan_return(prototype: Prototype) -> tuple[Field, list[dict[str, Any]]]:
     location = prototype.return_location
     if isinstance(location, Register):
-        return _typed("return", prototype.return_type, {"return": True})
+        return _typed(RETURNED, prototype.return_type, {"return": True})
     if location is None:
-        return Field("return", prototype.return_type, 0, cause="returns nothing"), []
-    return _plan_value("return", prototype.return_type, location)
+        return Field(RETURNED, prototype.return_type, 0, cause="returns nothing"), []
+    return _plan_value(RETURNED, prototype.return_type, location)
 
 
 def _plan_value(name: str, c_type: CType, location: object) -> tuple[Field, list[dict[str, Any]]]:

@@ -1,4 +1,4 @@
-"""What the user asks to be probed, before anything is known of the kernel: a place, and entry or return."""
+"""What the user asks to be probed, before anything is known of the kernel: a place, and entry, return or both."""
 
 from __future__ import annotations
 
@@ -14,6 +14,13 @@ class ProbeKind(enum.Enum):
 
     ENTRY = "entry"
     RETURN = "return"
+    CALL = "call"
+    """At both, to be shown as one: see ``explorer.session.calls``."""
+
+    @property
+    def suffix(self) -> str:
+        """What is written behind the place."""
+        return "" if self is ProbeKind.ENTRY else f"%{self.value}"
 
 
 ALL_VARIANTS = ".*"
@@ -22,10 +29,13 @@ ALL_VARIANTS = ".*"
 _FORM = re.compile(
     r"""(?: (?:(?P<module>[A-Za-z_]\w*):)? (?P<symbol>[A-Za-z_.$][\w.$]*(?:\.\*)?) (?:\+(?P<offset>0x[0-9a-fA-F]+|\d+))?
         | (?P<address>0x[0-9a-fA-F]+) )
-        (?P<kind>%return)?""",
+        (?:%(?P<kind>return|call))?""",
     re.VERBOSE,
 )
-_HINT = "forms: do_sys_openat2, do_sys_openat2%return, vfs_read+0x1f, 0xffffffff812a5678, ext4:ext4_file_open, 'foo.*'"
+_HINT = (
+    "forms: do_sys_openat2, do_sys_openat2%return, do_sys_openat2%call (both as one), vfs_read+0x1f, "
+    "0xffffffff812a5678, ext4:ext4_file_open, 'foo.*'"
+)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -38,7 +48,7 @@ class ProbeSpec:
         module: The module's name, or "".
         offset: Bytes from the symbol's start.
         address: An absolute address, or None.
-        kind: Entry (any offset counts as one) or return.
+        kind: Entry (any offset counts as one), return, or call: both, paired.
     """
 
     symbol: str
@@ -57,7 +67,7 @@ class ProbeSpec:
         match = _FORM.fullmatch(text.strip())
         if match is None:
             raise UsageError(f"{text!r} is not a probe", _HINT)
-        kind = ProbeKind.RETURN if match["kind"] else ProbeKind.ENTRY
+        kind = ProbeKind(match["kind"] or "entry")
         if match["address"]:
             address = int(match["address"], 16)
             if address >= 1 << 64:
@@ -68,9 +78,9 @@ class ProbeSpec:
             raise UsageError(
                 f"{text!r}: an offset belongs to one function", "name the variant: kexplore show lists them"
             )
-        if offset and kind is ProbeKind.RETURN:
-            raise UsageError(f"{text!r}: a return probe has no offset", "probe the return of the function itself: "
-                             f"{match['symbol']}%return")  # fmt: skip
+        if offset and kind is not ProbeKind.ENTRY:
+            raise UsageError(f"{text!r}: a {kind.value} probe has no offset", f"probe the {kind.value} of the function "
+                             f"itself: {match['symbol']}{kind.suffix}")  # fmt: skip
         return cls(match["symbol"], match["module"] or "", offset, None, kind)
 
     def __str__(self) -> str:
@@ -78,4 +88,4 @@ class ProbeSpec:
         place = f"{self.address:#x}" if self.address is not None else self.symbol
         module = f"{self.module}:" if self.module else ""
         offset = f"+{self.offset:#x}" if self.offset else ""
-        return f"{module}{place}{offset}{'%return' if self.kind is ProbeKind.RETURN else ''}"
+        return f"{module}{place}{offset}{self.kind.suffix}"

@@ -158,6 +158,16 @@ class Session:
         """
         return next(iter(await self.arming.disarm([spec])), None)
 
+    async def rearm(self, spec: ProbeSpec, maxactive: int) -> Probe:
+        """Arm a probe anew that follows more calls at once; its filter stays, its counters begin anew.
+
+        Raises:
+            KexploreError: As for ``disarm`` and ``arm``.
+        """
+        before = await self.disarm(spec)
+        condition = before.filter.text if before is not None and before.filter is not None else ""
+        return await self.arm(spec, maxactive=maxactive, condition=condition)
+
     async def toggle(self, spec: ProbeSpec, *, registers: bool = True) -> Probe | None:
         """Arm what is not armed, disarm what is."""
         probe = self.probes.get(spec)

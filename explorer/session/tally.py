@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections.abc import Iterable
 from typing import Any
 
 from explorer.agent.protocol import Message
@@ -39,12 +40,16 @@ class Tally:
         self.lost = 0
         self._by_number: dict[int, Probe] = {}
         self._rates: dict[int, _Rate] = {}
+        self._since: dict[int, int] = {}
+        self._calling: list[Probe] = []
 
     def armed(self, probe: Probe, number: int) -> None:
         """From now on: a probe's first events come right behind the agent's answer."""
         probe.number, probe.state = number, ProbeState.ARMED
         self._by_number[number] = probe
         self._rates[number] = _Rate(time.monotonic(), 0)
+        if probe.part_of is not None and probe.part_of not in self._calling:
+            self._calling.append(probe.part_of)
 
     def disarmed(self, probe: Probe, counters: Counters) -> None:
         """These are the final counters of a probe; its events stay in the journal."""
@@ -53,11 +58,23 @@ class Tally:
         if probe.number is not None:
             self._rates.pop(probe.number, None)
 
-    def tick(self) -> None:
-        """Bring the rates up to date where no batch did."""
+    def finished(self, probe: Probe) -> None:
+        """All of a probe is disarmed: what calls have not returned is told."""
+        if probe.calls is not None and probe in self._calling:
+            self._calling.remove(probe)
+            self._append(probe.calls.finish(probe, time.monotonic()))
+
+    def tick(self) -> bool:
+        """Bring the rates up to date where no batch did; whether the journal grew by calls that do not return."""
         now = time.monotonic()
+        before = self.journal.last_number
+        for probe in self._calling:
+            if probe.calls is not None:
+                self._append(probe.calls.overdue(probe, now))
         for number, probe in self._by_number.items():
             self._measure(probe, number, now)
+        self._sum_up(self._by_number)
+        return self.journal.last_number > before
 
     def take(self, batch: Message) -> list[Change]:
         """Take in a ``batch`` of the protocol.
@@ -74,16 +91,39 @@ class Tally:
             if probe is not None:
                 probe.counters = Counters(*counters)
                 self._measure(probe, number, now)
+        before = self.journal.last_number
         for row in batch["rows"]:
             self._take_row(row)
+        self._take_calls(batch, now)
         reports = batch.get("guard", {})
         if batch["counters"] or reports:
             changes.append(Change.PROBES)
         if self._take_guard(reports):
             changes.append(Change.GUARD)
-        if batch["rows"]:
+        self._sum_up(map(int, {**batch["counters"], **reports}))
+        if self.journal.last_number > before:
             changes.append(Change.EVENTS)
         return changes
+
+    def _take_calls(self, batch: Message, now: float) -> None:
+        """The calls that are whole by what the batch says; in recordings of before it said so, by its rows alone."""
+        self._since.update((int(key), since) for key, since in batch.get("since", {}).items())
+        until = batch.get("until", 1 << 64)
+        for probe in self._calling:
+            if probe.calls is not None:
+                since = max(self._since.get(part.number or 0, 0) for part in probe.parts)
+                self._append(probe.calls.advance(probe, until, since, now))
+
+    def _sum_up(self, numbers: Iterable[int]) -> None:
+        """Bring the figures of calls up to date with those of their parts."""
+        for number in numbers:
+            part = self._by_number.get(number)
+            if part is not None and (probe := part.part_of) is not None and probe.calls is not None:
+                probe.counters, probe.rate, probe.guard = probe.calls.counters, probe.calls.rate, probe.calls.guarded
+
+    def _append(self, events: Iterable[Event]) -> None:
+        for event in events:
+            self.journal.append(dataclasses.replace(event, number=self.journal.last_number + 1))
 
     def _take_guard(self, reports: dict[str, Message]) -> bool:
         """Whether one of them says that a probe is held back or no longer is."""
@@ -106,9 +146,11 @@ class Tally:
         probe = self._by_number.get(number)
         if probe is None:
             return
-        self.journal.append(
-            Event(
-                self.journal.last_number + 1, probe, moment, cpu, tid, pid, comm, context, tuple(values),
-                tuple(registers) if registers is not None else None,
-            )
+        event = Event(
+            self.journal.last_number + 1, probe, moment, cpu, tid, pid, comm, context, tuple(values),
+            tuple(registers) if registers is not None else None,
         )  # fmt: skip
+        if probe.part_of is not None and probe.part_of.calls is not None:
+            probe.part_of.calls.take(event)
+        else:
+            self.journal.append(event)

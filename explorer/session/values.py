@@ -12,8 +12,7 @@ from collections.abc import Sequence
 
 from explorer.session.error_names import MAX_ERRNO, error_name
 from explorer.session.events import Event
-from explorer.session.probe import Field
-from explorer.session.probe_spec import ProbeKind
+from explorer.session.probe import RETURNED, Field
 from symbols.c_types import CType, TypeKind
 
 AT_FDCWD = -100
@@ -173,11 +172,12 @@ def describe(event: Event, space: AddressSpace) -> list[Value]:
     """All values of an event by name, in the order of the prototype."""
     values: list[Value] = []
     position = 0
-    returned = event.probe.spec.kind is ProbeKind.RETURN
     for field in event.probe.fields:
         raw = event.raw[position : position + field.reads]
         position += field.reads
-        values.append(_field_value(field, raw, space, returned))
+        if position > len(event.raw):  # a call whose return was not seen
+            break
+        values.append(_field_value(field, raw, space, field.name == RETURNED))
     return values
 
 

@@ -30,7 +30,9 @@ class Convention:
     Attributes:
         arguments: The argument registers, in order.
         results: The registers of a result, low part first.
+        stack_pointer: The register that holds the stack pointer.
         stack_start: Distance in bytes from the stack pointer at entry to the first argument on the stack.
+        popped: How many bytes above its value at a function's entry the stack pointer is after its return.
         largest_in_registers: The largest value, in bytes, that may go into argument registers; None: any.
         largest_result: The largest aggregate, in bytes, that is returned in registers.
         result_pointer: Where the caller passes the address for a result that needs memory: a register.
@@ -55,6 +57,8 @@ class Convention:
     results: tuple[str, ...]
     stack_start: int
     result_pointer: str
+    stack_pointer: str = "sp"
+    popped: int = 0
     largest_in_registers: int | None = 16
     largest_result: int = 16
     large_by_reference: bool = False
@@ -78,6 +82,7 @@ CONVENTIONS: dict[str, Convention] = {
         results=("ax", "dx"),
         stack_start=8,  # the return address is below
         result_pointer="di",
+        popped=8,  # the return address
         misaligned_in_memory=True,
         holes_count=False,
         largest_alignment=None,
@@ -106,6 +111,7 @@ CONVENTIONS: dict[str, Convention] = {
         results=("r2",),
         stack_start=160,  # where the callee may save registers is below
         result_pointer="r2",
+        stack_pointer="r15",
         largest_in_registers=8,
         largest_result=0,
         large_by_reference=True,
@@ -118,6 +124,7 @@ CONVENTIONS: dict[str, Convention] = {
         results=("gpr3", "gpr4"),
         stack_start=96,  # the header, and room for the eight arguments that are in registers
         result_pointer="gpr3",
+        stack_pointer="gpr1",
         largest_in_registers=None,
         pairs=Pairs.AGGREGATES,
         wide_alignment=8,

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
+from explorer.session.filters.of_calls import RETURNED
 from explorer.session.filters.parser import conjuncts, names, parse
 from explorer.session.probe_spec import ProbeKind, ProbeSpec
-
-_RETURNED = re.compile(r"return\b")
-"""``return``, and what is read through it."""
 
 
 def apportion(text: str, specs: Sequence[ProbeSpec]) -> dict[ProbeSpec, str]:
     """The filter of each probe.
 
-    A part that asks for the return value is for the return probes, where there are some; every other part is for all
-    probes, and it is an error of that probe when one of them has no such value.
+    A part that asks for the return value is for the return probes and calls, where there are some; every other part is
+    for all probes, and it is an error of that probe when one of them has no such value.
 
     Args:
         text: The filter.
@@ -29,12 +26,12 @@ def apportion(text: str, specs: Sequence[ProbeSpec]) -> dict[ProbeSpec, str]:
         FilterError: The filter cannot be read.
     """
     parts = [(text[node.start : node.end], names(node)) for node in conjuncts(parse(text))]
-    returning = any(spec.kind is ProbeKind.RETURN for spec in specs)
+    returning = any(spec.kind is not ProbeKind.ENTRY for spec in specs)
     return {
         spec: " && ".join(
             part
             for part, named in parts
-            if spec.kind is ProbeKind.RETURN or not returning or not any(map(_RETURNED.match, named))
+            if spec.kind is not ProbeKind.ENTRY or not returning or not any(map(RETURNED.match, named))
         )
         for spec in specs
     }
