@@ -105,6 +105,10 @@ def parser() -> argparse.ArgumentParser:
         help="hits a second that each probe may have before it is sampled; 0: no guard (default: 2%% of a core in all)",
     )  # fmt: skip
     trace.add_argument("--yes", action="store_true", help="arm what patterns and queries mean without asking")
+    trace.add_argument(
+        "--maxactive", type=_positive, metavar="N",
+        help="calls that each return probe can follow at once, up to 4096 (default: the kernel's, about 10)",
+    )  # fmt: skip
     trace.add_argument("--force", action="store_true", help="also functions that are deadly hot, such as schedule")
     trace.set_defaults(command="explorer.commands.trace")
 

@@ -86,12 +86,14 @@ class ScriptedAgent:
         facts: What it answers to ``fact`` by name.
         refused: Facts that it refuses: code, message, hint.
         probing: The member of its hello.
-        refusals: What it answers to ``arm`` by symbol: code, message, hint.
+        refusals: What it answers to ``arm`` by symbol, or ``symbol%return``: code, message, hint.
         armed: The probes armed at this moment, by number, as they were asked for.
         filters: The filters asked for by ``filter``, by the probe's number.
         focus: The processes that it was told to look at, one list for each time.
         budgets: What it was told that probes may cost: rate and share, one pair for each time.
         prices: What it was told that hits take, one for each time.
+        until: What batches with rows say of completeness; None: nothing.
+        entries: Of return probes that make calls, the entry's number.
         filter_refusal: What it answers to ``filter``; "" where it does it.
         requests: The names of all requests so far.
         left: What it says that it could not remove.
@@ -118,6 +120,8 @@ class ScriptedAgent:
         self.armed: dict[int, dict[str, Any]] = {}
         self.filters: dict[int, Any] = {}
         self.filter_refusal = ""
+        self.until: int | None = None
+        self.entries: dict[int, int] = {}
         self.focus: list[list[int]] = []
         self.prices: list[dict[str, int | None]] = []
         self.budgets: list[tuple[int | None, float | None]] = []
@@ -192,13 +196,20 @@ class ScriptedAgent:
     def number(self, symbol: str, kind: str = "entry") -> int:
         return next(n for n, probe in self.armed.items() if probe["symbol"] == symbol and probe["kind"] == kind)
 
+    def complete(self, until: int, since: dict[int, int] | None = None) -> None:
+        """Say until when, and of which probes since when, nothing is missing."""
+        told = {"until": until, "since": {str(probe): time for probe, time in (since or {}).items()}}
+        self._send({"op": "batch", "counters": {}, "lost": 0, "rows": [], **told})
+
     def die(self) -> None:
         """End the stream without a word."""
         assert self._writer is not None
         self._writer.close()
 
     def _batch(self, number: int, rows: list[list[Any]]) -> None:
-        self._send({"op": "batch", "counters": {str(number): self._counters[number]}, "lost": 0, "rows": rows})
+        complete = {} if self.until is None else {"until": self.until}
+        counters = {str(number): self._counters[number]}
+        self._send({"op": "batch", "counters": counters, "lost": 0, "rows": rows, **complete})
 
     def hello(self) -> protocol.Message:
         """Its first message."""
@@ -219,8 +230,7 @@ class ScriptedAgent:
             case "arm_many":
                 await self.bulk.wait()
                 self.bulks += 1
-                results = [self._arm(each["probe"]) for each in message["probes"]]
-                self._send({"op": "armed_many", "id": request, "results": results})
+                self._send({"op": "armed_many", "id": request, "results": self._arm_many(message["probes"])})
             case "disarm":
                 counters = self._disarm(message["probe"])
                 self._send({"op": "disarmed", "id": request, "probe": message["probe"], "counters": counters})
@@ -256,9 +266,18 @@ class ScriptedAgent:
             return
         self._send({"op": "fact", "id": request, "encoding": "raw", "last": True}, self.facts[name])
 
+    def _arm_many(self, probes: list[dict[str, Any]]) -> list[protocol.Message]:
+        results: list[protocol.Message] = []
+        for each in probes:
+            results.append(self._arm(each["probe"]))
+            if each.get("pair") and "probe" in results[-1]:
+                self.entries[results[-1]["probe"]] = results[-2]["probe"]
+        return results
+
     def _arm(self, probe: dict[str, Any]) -> protocol.Message:
-        if probe.get("symbol") in self.refusals:
-            return protocol.error(None, *self.refusals[probe["symbol"]])
+        for name in (probe.get("symbol"), f"{probe.get('symbol')}%{probe['kind']}"):
+            if name in self.refusals:
+                return protocol.error(None, *self.refusals[name])
         number = next(self._numbers)
         self.armed[number], self._counters[number] = probe, [0, 0, 0, 0, 0]
         return {"op": "armed", "probe": number, "event": f"kx{number}", "definition": ""}

@@ -10,7 +10,7 @@ import signal
 import sys
 from typing import Any
 
-from explorer.commands import trace_groups
+from explorer.commands import trace_calls, trace_groups
 from explorer.commands.connection import narrate, session
 from explorer.errors import ExitCode, UsageError
 from explorer.session import family, hot_functions
@@ -77,7 +77,9 @@ class _Trace:
         self._max_rate: int | None = options.max_rate
         self._force: bool = options.force
         self._yes: bool = options.yes
+        self._maxactive: int = options.maxactive or 0
         self._held_back: dict[ProbeSpec, State] = {}
+        self._alarmed: set[ProbeSpec] = set()
         self._printed = 0
         self._taken = 0
         self._first_time: int | None = None
@@ -110,7 +112,7 @@ class _Trace:
             final = [probe for spec in self._specs if (probe := await current.disarm(spec)) is not None]
             final += await trace_groups.disarm(current, self._groups)
             self._print_new(current)
-            self._summarise(final)
+            self._summarise(final, current.journal.last_number)
         return self._code
 
     async def _arm(self, current: Session) -> None:
@@ -122,7 +124,9 @@ class _Trace:
         for spec, condition in conditions.items():
             await current.arming.check_filter(spec, condition)  # all, before the first is armed
         for spec in self._specs:
-            probe = await current.arm(spec, registers=False, condition=conditions.get(spec, ""))
+            probe = await current.arm(
+                spec, registers=False, condition=conditions.get(spec, ""), maxactive=self._maxactive
+            )
             tell_trust(probe)
             if probe.filter is not None:
                 narrate(f"{spec}: {probe.filter.label}")
@@ -171,6 +175,8 @@ class _Trace:
             self._print_new(current)
         elif change is Change.GUARD:
             self._tell_guard(current)
+        elif change is Change.ALARM:
+            self._tell_alarms(current)
         elif change is Change.PROBLEM:
             message, hint = current.problems[-1]
             narrate(f"{message}" + (f" ({hint})" if hint else ""))
@@ -178,6 +184,12 @@ class _Trace:
             narrate(current.problems[-1][0])
             self._code = ExitCode.FAILED
             self._end.set()
+
+    def _tell_alarms(self, current: Session) -> None:
+        for spec, probe in current.probes.items():
+            if probe.alarm is not None and spec not in self._alarmed:
+                self._alarmed.add(spec)
+                narrate(f"{spec}: {trace_calls.alarm(probe)}")
 
     def _tell_guard(self, current: Session) -> None:
         for spec, probe in current.probes.items():
@@ -215,17 +227,24 @@ class _Trace:
         seconds = (event.time - self._first_time) / 1e9
         who = f"{printable(event.comm)}/{event.tid}" + ("" if event.context == "task" else f" ({event.context})")
         values = " ".join(f"{value.name}={value.text}" for value in current.describe(event))
+        if event.call is not None:
+            values += f"  {trace_calls.words(event.call)}"
         return f"{seconds:12.6f}  {who:<22} cpu{event.cpu}  {event.probe.spec}  {values}".rstrip()
 
-    def _summarise(self, probes: list[Probe]) -> None:
-        not_printed = sum(p.counters.hits - p.counters.lost - p.counters.filtered for p in probes) - self._printed
+    def _summarise(self, probes: list[Probe], shown: int) -> None:
+        not_printed = shown - self._printed + sum(probe.counters.not_shown for probe in probes)
         if self._json:
             print(json.dumps({"summary": {str(probe.spec): _summary(probe) for probe in probes}}), flush=True)
         for name, total in trace_groups.summaries(self._groups, probes):
             narrate(f"{name}: {counters_text(total)}")
         for probe in probes:
-            if probe.counters.hits or probe.counters.missed or not probe.group:
-                narrate(f"{probe.spec}: {counters_text(probe.counters)}")
+            if not (probe.counters.hits or probe.counters.missed or not probe.group):
+                continue
+            for part in probe.parts:
+                of_call = f" ({part.spec.kind.value})" if probe.calls is not None else ""
+                narrate(f"{probe.spec}{of_call}: {counters_text(part.counters)}")
+            for line in trace_calls.lines(probe):
+                narrate(f"{probe.spec}: {line}")
             if probe.guard is not None and probe.guard.holds_back:
                 narrate(f"{probe.spec}: {probe.guard.text}; {RAISE_HINT}")
         if self._count is not None and not_printed > 0:
@@ -234,7 +253,8 @@ class _Trace:
 
 def _summary(probe: Probe) -> dict[str, Any]:
     guard = {"guard": probe.guard.to_json()} if probe.guard is not None else {}
-    return {**probe.counters.to_json(), **guard}
+    alarm = {"alarm": probe.alarm.text} if probe.alarm is not None else {}
+    return {**probe.counters.to_json(), **guard, **alarm, **trace_calls.summary(probe)}
 
 
 def tell_trust(probe: Probe) -> None:
@@ -272,10 +292,12 @@ def _condition(options: argparse.Namespace) -> str | None:
 
 def event_json(current: Session, event: Event) -> dict[str, Any]:
     """One line of ``trace --json``; a contract."""
+    values = {value.name: value for value in current.describe(event)}
+    called = trace_calls.members(event.call, values) if event.call is not None else {}
     return {
         "t": event.time / 1e9, "cpu": event.cpu, "pid": event.pid, "tid": event.tid, "comm": event.comm,
         "context": event.context, "probe": str(event.probe.spec), "kind": event.probe.spec.kind.value,
-        "values": {value.name: value.to_json() for value in current.describe(event)},
+        "values": {name: value.to_json() for name, value in values.items()}, **called,
     }  # fmt: skip
 
 

@@ -168,7 +168,9 @@ class BrowseScreen(Screen[None]):
     def _draw_probes(self, session: Session) -> None:
         self.probes.renew()
         states: list[tuple[ProbeSpec, object]] = [(spec, probe.state) for spec, probe in session.probes.items()]
-        guards: list[object] = [probe.guard for probe in session.probes.values()]
+        guards: list[object] = [
+            (probe.guard, probe.alarm, probe.calls and probe.calls.seen) for probe in session.probes.values()
+        ]
         if states != self._states:
             self._states = states
             if self._listed is not None and asks_for_armed(self._listed.query):
@@ -361,6 +363,11 @@ class BrowseScreen(Screen[None]):
         """Edit what the probes may cost."""
         if self._session is not None and self._session.hello is not None and self._session.hello.can_probe:
             self._requests.edit_budget(self._session)
+
+    def action_follow_more(self) -> None:
+        """Arm the return under the cursor anew so that the kernel follows more calls at once."""
+        if self.probes.selected is not None and self._session is not None:
+            self._requests.follow_more(self._session, self.probes.selected)
 
     def action_disarm(self) -> None:
         """Disarm the probe or the group under the cursor."""

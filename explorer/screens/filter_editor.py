@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 from rich.segment import Segment
@@ -14,7 +15,7 @@ from textual.widgets import Input
 
 from explorer.session.filters.completion import Completion, complete
 from explorer.session.filters.errors import FilterError
-from explorer.session.filters.filter import Filter, compile_filter
+from explorer.session.filters.filter import Filter
 from explorer.session.filters.scope import Scope
 from explorer.session.probe import Probe
 from explorer.widgets.card_lines import Lines, paragraph
@@ -47,14 +48,16 @@ class FilterScreen(ModalScreen[str | None]):
     Args:
         probe: Whose filter.
         scope: What can be named there.
+        understood: What a text means there; None for the empty one.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "Leave it", id="filter.leave", tooltip="Leave the filter as it was"),
     ]
 
-    def __init__(self, probe: Probe, scope: Scope) -> None:
+    def __init__(self, probe: Probe, scope: Scope, understood: Callable[[str], Filter | None]) -> None:
         super().__init__()
+        self._understood = understood
         self._probe = probe
         self._scope = scope
 
@@ -95,9 +98,6 @@ class FilterScreen(ModalScreen[str | None]):
             return [[Segment("no filter: every hit is recorded", MUTED)]]
         style = WARNING if understood.by_agent else GOOD
         return [[], *paragraph(f"✓ {understood.label}", style, width, "  ")]
-
-    def _understood(self, text: str) -> Filter | None:
-        return compile_filter(text, self._scope) if text.strip() else None
 
     def _names(self, width: int) -> Lines:
         completion = self._completion()

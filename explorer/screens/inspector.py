@@ -13,6 +13,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from explorer.session.events import Event
+from explorer.session.latencies import duration
 from explorer.session.session import Session
 from explorer.widgets import event_line
 from explorer.widgets.cells import count, cut
@@ -34,6 +35,9 @@ class EventHeading(Widget):
         position = f"event {count(event.number)} of {count(session.journal.last_number)}"
         when = f"{event.time / 1e9:.6f} s  cpu {event.cpu}  {event_line.process(event)}"
         context = f"  in {event.context} context" if event.context != "task" else ""
+        if event.call is not None:
+            took = event.call.cause if event.call.latency is None else f"took {duration(event.call.latency)}"
+            context += f"  {took}  registers: at its entry"
         self._lines = [
             [Segment(f" {probe.spec}", BRIGHT), Segment(f"  {position}", MUTED), Segment(f"  {when}{context}", TEXT)],
             list(event_line.draw_values(session.describe(event))),

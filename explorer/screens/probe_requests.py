@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ from textual.screen import Screen
 from explorer.screens.budget import BudgetScreen
 from explorer.screens.confirm import ConfirmScreen
 from explorer.screens.filter_editor import FilterScreen
-from explorer.session import family, hot_functions
+from explorer.session import balance, family, hot_functions
 from explorer.session.budget import Budget
 from explorer.session.probe import Probe, ProbeState
 from explorer.session.probe_spec import ProbeKind, ProbeSpec
@@ -72,6 +73,15 @@ class ProbeRequests:
         specs = family.specs(session, symbol, ProbeKind.ENTRY)
         self.arm(session, specs, lambda: family.toggle(session, symbol, ProbeKind.ENTRY))
 
+    def follow_more(self, session: Session, probe: Probe) -> None:
+        """Arm a return probe, or a call, anew so that the kernel follows more calls at once."""
+        if probe.state is not ProbeState.ARMED or probe.spec.kind is ProbeKind.ENTRY:
+            return
+        cpus = session.hello.cpus if session.hello is not None else 1
+        number = balance.larger(probe.maxactive, cpus)
+        self.screen.notify(f"{probe.spec} is armed anew for {number} calls under way at once", markup=False)
+        self.make(session.rearm(probe.spec, number))
+
     def edit_filter(self, session: Session, probe: Probe) -> None:
         """Let the user edit the filter of an armed probe, which goes on counting meanwhile."""
         if probe.state is not ProbeState.ARMED:
@@ -81,7 +91,8 @@ class ProbeRequests:
             if condition is not None:
                 self.make(session.arming.set_filter(probe.spec, condition))
 
-        self.screen.app.push_screen(FilterScreen(probe, session.arming.scope(probe)), answered)
+        understood = functools.partial(session.arming.understand, probe)
+        self.screen.app.push_screen(FilterScreen(probe, session.arming.scope(probe), understood), answered)
 
     def edit_budget(self, session: Session) -> None:
         """Let the user write what the probes may cost."""

@@ -94,6 +94,11 @@ class Calls:
         return guard.together([part.guard for part in self.parts if part.guard is not None])
 
     @property
+    def seen(self) -> tuple[int, int]:
+        """How many calls were seen whole, and how many are under way."""
+        return self.latencies.count, self._pairing.under_way
+
+    @property
     def returns_filtered(self) -> bool:
         """Whether a call without a return may have one that did not pass the filter."""
         return self.returns.filter is not None

@@ -20,6 +20,7 @@ class Change(enum.Enum):
     CALLS = "calls were counted"
     PROBLEM = "something went wrong that nobody asked for"
     GUARD = "the guard began or ceased to hold a probe back"
+    ALARM = "entries and returns of a function do not balance"
     LOST = "the agent is gone"
 
 

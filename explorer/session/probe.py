@@ -76,7 +76,27 @@ class Field:
     by_reference: bool = False
 
 
-@dataclasses.dataclass(slots=True)
+@dataclasses.dataclass(frozen=True, slots=True)
+class Alarm:
+    """Entries and returns of a function do not balance: see ``explorer.session.balance``.
+
+    Attributes:
+        what: ``12 returns missed``.
+        why: What that comes of.
+        maxactive: What to arm the return with instead.
+    """
+
+    what: str
+    why: str
+    maxactive: int
+
+    @property
+    def text(self) -> str:
+        """What and why."""
+        return f"{self.what}: {self.why}"
+
+
+@dataclasses.dataclass(slots=True, eq=False)
 class Probe:
     """One probe of a session. Changed by the session only; everybody else reads.
 
@@ -89,6 +109,7 @@ class Probe:
         maxactive: Of a return, how many calls may be under way at once; 0: the kernel decides.
         error: Why it could not be armed, when ``state`` is FAILED.
         number: The agent's number for it; None while it is not armed, and for a call, which is two probes to the agent.
+        alarm: Why its returns cannot be relied on to be all; None while they can. Of a call's parts, the call has it.
         reads: What is read at each hit, as the protocol has it.
         calls: Of a call, its two probes and what they saw; else None.
         part_of: Of one of the two probes of a call, the call's; else None.
@@ -107,6 +128,7 @@ class Probe:
     guard: Guarded | None = None
     group: str = ""
     maxactive: int = 0
+    alarm: Alarm | None = None
     reads: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     calls: Calls | None = None
     part_of: Probe | None = None
@@ -141,7 +163,7 @@ def plan_reads(
         inlined: Inside a function, the arguments of what was inlined there.
     """
     fields: list[Field] = []
-    reads: list[dict[str, Any]] = []
+    values: list[dict[str, Any]] = []
     inside = bool(offset or spec.offset)
     if spec.kind is ProbeKind.RETURN:
         if prototype is None or prototype.trust is Trust.NONE:

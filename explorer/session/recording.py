@@ -159,6 +159,9 @@ def _check_batch(message: protocol.Message) -> None:
     for key, report in message.get("guard", {}).items():
         int(key)
         Guarded.from_message(report)
+    times = [message.get("until", 0), *message.get("since", {}).values()]
+    if not all(type(time) is int for time in times) or not all(map(str.isdecimal, message.get("since", {}))):
+        raise ValueError("what is complete is told in no numbers")
     if not all(len(row) == _ROW and type(row[0]) is int for row in message["rows"]):
         raise ValueError("a row has other members")
 
@@ -288,8 +291,9 @@ class _Player(PlayedAgent):
             self._counters.update((int(key), value) for key, value in counters.items())
             rows = [row for row in batch["rows"] if row[0] in self._counters]
             guard = {key: report for key, report in batch.get("guard", {}).items() if int(key) in self._counters}
-            if counters or rows or guard:
-                told = {"counters": counters, "lost": batch["lost"], "rows": rows}
+            complete: protocol.Message = {name: batch[name] for name in ("until", "since") if name in batch}
+            if counters or rows or guard or complete:
+                told = {"counters": counters, "lost": batch["lost"], "rows": rows, **complete}
                 self.send({"op": "batch", **told, **({"guard": guard} if guard else {})})
 
 

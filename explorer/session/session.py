@@ -102,6 +102,7 @@ class Session:
         """
         self._client = await self.target.connect(self._heard, progress)
         self.hello = await self._client.hello()
+        self.tally.balances.cpus = self.hello.cpus
         await self._client.credit(self._rows_outstanding)
         if self.hello.can_probe and (measured := prices.kept(self.hello)) is not None:
             self.prices = hit_cost.parse(measured)
@@ -238,7 +239,8 @@ class Session:
 
     def tick(self) -> None:
         """Bring the rates up to date where no batch did; call it about once a second."""
-        self.tally.tick()
+        for change in self.tally.tick():
+            self.tell(change)
 
     def resolve(self, spec: ProbeSpec) -> Symbol | None:
         """The symbol that a spec means; None for an address outside all symbols.

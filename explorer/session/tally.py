@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from explorer.agent.protocol import Message
+from explorer.session.balance import Balances
 from explorer.session.change import Change
 from explorer.session.events import Event, Journal
 from explorer.session.guard import Guarded, State
@@ -32,6 +33,7 @@ class Tally:
         journal: The newest events.
         retired: What probes counted that are disarmed by now: their events are still in the journal.
         lost: Events overwritten in the kernel's buffers, over all probes.
+        balances: Compares entries with returns.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -42,18 +44,24 @@ class Tally:
         self._rates: dict[int, _Rate] = {}
         self._since: dict[int, int] = {}
         self._calling: list[Probe] = []
+        self.balances = Balances()
 
     def armed(self, probe: Probe, number: int) -> None:
         """From now on: a probe's first events come right behind the agent's answer."""
         probe.number, probe.state = number, ProbeState.ARMED
         self._by_number[number] = probe
         self._rates[number] = _Rate(time.monotonic(), 0)
+        self.balances.armed(probe, time.monotonic())
         if probe.part_of is not None and probe.part_of not in self._calling:
             self._calling.append(probe.part_of)
 
     def disarmed(self, probe: Probe, counters: Counters) -> None:
         """These are the final counters of a probe; its events stay in the journal."""
         probe.counters = counters
+        if probe.number is not None:
+            self._sum_up([probe.number])
+        self.balances.look(time.monotonic())
+        self.balances.disarmed(probe)
         self.retired += counters
         if probe.number is not None:
             self._rates.pop(probe.number, None)
@@ -64,8 +72,8 @@ class Tally:
             self._calling.remove(probe)
             self._append(probe.calls.finish(probe, time.monotonic()))
 
-    def tick(self) -> bool:
-        """Bring the rates up to date where no batch did; whether the journal grew by calls that do not return."""
+    def tick(self) -> list[Change]:
+        """Bring up to date what time alone changes: rates, calls that do not return, entries and returns compared."""
         now = time.monotonic()
         before = self.journal.last_number
         for probe in self._calling:
@@ -74,7 +82,8 @@ class Tally:
         for number, probe in self._by_number.items():
             self._measure(probe, number, now)
         self._sum_up(self._by_number)
-        return self.journal.last_number > before
+        changes = [Change.EVENTS] if self.journal.last_number > before else []
+        return [*changes, Change.ALARM] if self.balances.look(now) else changes
 
     def take(self, batch: Message) -> list[Change]:
         """Take in a ``batch`` of the protocol.
@@ -101,6 +110,8 @@ class Tally:
         if self._take_guard(reports):
             changes.append(Change.GUARD)
         self._sum_up(map(int, {**batch["counters"], **reports}))
+        if self.balances.look(now):
+            changes.append(Change.ALARM)
         if self.journal.last_number > before:
             changes.append(Change.EVENTS)
         return changes

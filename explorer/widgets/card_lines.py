@@ -14,6 +14,7 @@ from explorer.session.probe import ProbeState
 from explorer.session.probe_spec import ProbeKind
 from explorer.session.session import Session
 from explorer.widgets import c_prototype
+from explorer.widgets.call_lines import call_lines
 from explorer.widgets.cells import count, fit
 from explorer.widgets.debuginfo_lines import debuginfo_lines
 from explorer.widgets.kin_lines import kin_lines
@@ -173,6 +174,8 @@ def _probes(session: Session, symbol: Symbol, width: int) -> Lines:
             words = probe.guard.text or f"about {probe.guard.cost_text} at {probe.guard.rate:,.0f} hits/s"
             style = WARNING if probe.guard.holds_back else MUTED
             lines += paragraph(f"{kind.value} probe: {words}", style, width, "  ")
+        if probe is not None:
+            lines += call_lines(probe, width)
     return lines
 
 

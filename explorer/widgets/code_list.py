@@ -136,7 +136,7 @@ def _mark(site: Site, probes: list[Probe]) -> Segment:
     if any(probe.state is not ProbeState.ARMED for probe in probes):
         return Segment("… ", WARNING)
     kinds = {probe.spec.kind for probe in probes}
-    if len(kinds) > 1:
+    if len(kinds) > 1 or ProbeKind.CALL in kinds:
         return Segment(f"{BOTH_MARK} ", ENTRY)
     if ProbeKind.RETURN in kinds:
         return Segment(f"{RETURN_MARK} ", RETURN)
@@ -152,9 +152,9 @@ def _style(site: Site) -> Style:
 
 
 def _state(probe: Probe) -> str:
-    returned = " returns" if probe.spec.kind is ProbeKind.RETURN else ""
+    words = {ProbeKind.ENTRY: "hits", ProbeKind.RETURN: "returns", ProbeKind.CALL: "calls"}
     if probe.state is ProbeState.ARMED:
-        return f"{short_count(probe.counters.hits)}{returned or ' hits'}"
+        return f"{short_count(probe.parts[0].counters.hits)} {words[probe.spec.kind]}"
     return "refused" if probe.state is ProbeState.FAILED else f"{probe.state.value}…"
 
 

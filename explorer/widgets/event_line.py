@@ -7,17 +7,20 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from rich.segment import Segment
 
-from explorer.session.events import Event
-from explorer.session.probe import Probe
+from explorer.session.events import Called, Event
+from explorer.session.latencies import duration
+from explorer.session.probe import RETURNED, Probe
 from explorer.session.probe_spec import ProbeKind
 from explorer.session.values import Value, ValueClass, printable
 from explorer.widgets.cells import fit, fit_right
 from explorer.widgets.palette import (
+    BOTH_MARK,
     BRIGHT,
     ENTRY,
     ENTRY_MARK,
     FAINT,
     MUTED,
+    NAME,
     RETURN,
     RETURN_MARK,
     TEXT,
@@ -26,6 +29,7 @@ from explorer.widgets.palette import (
 )
 
 _WIDE = 100
+_LATENCY = 6
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -52,7 +56,7 @@ def place_name(probe: Probe) -> str:
     spec = probe.spec
     if spec.address is not None and probe.prototype is not None:
         return probe.prototype.name + (f"+{probe.offset:#x}" if probe.offset else "")
-    return str(spec).removesuffix("%return")
+    return str(spec).removesuffix(spec.kind.suffix)
 
 
 def process(event: Event, width: int = 0) -> str:
@@ -79,9 +83,27 @@ def draw(event: Event, values: Sequence[Value], columns: Columns, began: int) ->
     if columns.cpu:
         yield Segment(fit(f"#{event.cpu}", columns.cpu) + " ", FAINT)
     returned = event.probe.spec.kind is ProbeKind.RETURN
-    yield Segment(RETURN_MARK if returned else ENTRY_MARK, RETURN if returned else ENTRY)
+    mark = BOTH_MARK if event.call is not None else RETURN_MARK if returned else ENTRY_MARK
+    yield Segment(mark, RETURN if returned else ENTRY)
     yield Segment(fit(place_name(event.probe), columns.probe) + " ", BRIGHT)
-    yield from draw_values(values)
+    if event.call is None:
+        yield from draw_values(values)
+    else:
+        yield from _draw_call(event.call, values)
+
+
+def _draw_call(call: Called, values: Sequence[Value]) -> Iterator[Segment]:
+    """How long it took and what it returned, then its arguments: these are what may be cut."""
+    if call.latency is None:
+        yield Segment(f" {call.cause}", WARNING)
+    else:
+        yield Segment(fit_right(duration(call.latency), _LATENCY), NAME)
+    if call.depth > 1:
+        yield Segment(f" depth {call.depth}", MUTED)
+    of_return = [value for value in values if value.name == RETURNED]
+    arguments = [value for value in values if value.name != RETURNED]
+    if of_return or arguments:
+        yield from draw_values([*of_return, *arguments])
 
 
 def draw_values(values: Sequence[Value]) -> Iterator[Segment]:
@@ -97,4 +119,7 @@ def draw_values(values: Sequence[Value]) -> Iterator[Segment]:
 def plain(event: Event, values: Sequence[Value]) -> str:
     """The whole event as text, for the clipboard."""
     words = " ".join(f"{value.name}={value.text}" for value in values)
-    return f"{event.time / 1e9:.9f} cpu{event.cpu} {process(event)} {event.probe.spec} {words}".rstrip()
+    took = ""
+    if event.call is not None:
+        took = f" {event.call.cause}" if event.call.latency is None else f" took {duration(event.call.latency)}"
+    return f"{event.time / 1e9:.9f} cpu{event.cpu} {process(event)} {event.probe.spec} {words}".rstrip() + took

@@ -27,6 +27,7 @@ def no_events(session: Session | None, attempt: Attempt | None, width: int) -> L
             [Segment("Nothing is armed.", TEXT)],
             *_key("Space", "arm a probe at the function's entry: its arguments show here"),
             *_key("r", "arm one at its return: what it returned shows here"),
+            *_key("b", "arm both as one: a line a call, with how long it took"),
         ]
     hits = sum(probe.counters.hits for probe in armed)
     if hits:

@@ -22,6 +22,10 @@ def function_keys(pane: str, *, shown: bool) -> list[BindingType]:
             tooltip="Arm or disarm a probe at the return of the function: each call shows what it returned",
         ),
         Binding(
+            "b", "screen.toggle_probe('call')", "Both", show=False, id=f"{pane}.call-probe",
+            tooltip="Arm or disarm both as one: each call shows its arguments, what it returned and how long it took",
+        ),
+        Binding(
             "v", "screen.toggle_variants", "Variants", show=False, id=f"{pane}.variants",
             tooltip="Arm or disarm entry probes on the function and what the compiler made of it (.isra, .part ...)",
         ),

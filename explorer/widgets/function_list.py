@@ -179,11 +179,10 @@ class FunctionList(LineView):
         if session.catalog.count(symbol) > 1:
             sharing += [other for other in session.catalog.find(symbol.name) if other.module == symbol.module]
         for other in sharing:
-            entry, returned = (session.probes.get(session.probe_for(other, kind)) for kind in ProbeKind)
-            mark = probe_mark(entry, returned)
+            mark = probe_mark(session.probes.get(session.probe_for(other, kind)) for kind in ProbeKind)
             if mark[0].strip():
                 return Segment(*mark)
-        return Segment(*probe_mark(None, None))
+        return Segment(*probe_mark(()))
 
     def _verdict_mark(self, symbol: Symbol) -> Segment:
         session = self._session
@@ -197,16 +196,16 @@ class FunctionList(LineView):
         return Segment(mark + " ", style)
 
 
-def probe_mark(entry: Probe | None, returned: Probe | None) -> tuple[str, Style]:
+def probe_mark(of_function: Iterable[Probe | None]) -> tuple[str, Style]:
     """One cell that tells how the probes of a function stand."""
-    probes = [probe for probe in (entry, returned) if probe is not None and probe.state is not ProbeState.DISARMED]
+    probes = [probe for probe in of_function if probe is not None and probe.state is not ProbeState.DISARMED]
     if not probes:
         return " ", TEXT
     if any(probe.state is ProbeState.FAILED for probe in probes):
         return "!", ERROR
     if any(probe.state in (ProbeState.ARMING, ProbeState.DISARMING) for probe in probes):
         return "…", WARNING
-    if len(probes) == 2:
+    if len(probes) > 1 or probes[0].calls is not None:
         return BOTH_MARK, ENTRY
     return (ENTRY_MARK, ENTRY) if probes[0].spec.kind is ProbeKind.ENTRY else (RETURN_MARK, RETURN)
 

@@ -31,8 +31,8 @@ def kin_lines(session: Session, symbol: Symbol, width: int) -> list[list[Segment
     for instance in kin[first : first + _MOST]:
         other = instance.symbol
         chosen = other == symbol
-        entry, returned = (session.probes.get(session.probe_for(other, kind)) for kind in ProbeKind)
-        line = [Segment("▸" if chosen else " ", KEY), Segment(*probe_mark(entry, returned))]
+        mark = probe_mark(session.probes.get(session.probe_for(other, kind)) for kind in ProbeKind)
+        line = [Segment("▸" if chosen else " ", KEY), Segment(*mark)]
         if Stage.LISTS in session.loading.done:
             line.append(Segment(*verdict_mark(session.catalog.verdict(other))))
         line += [

@@ -19,6 +19,7 @@ from explorer.widgets.event_line import place_name
 from explorer.widgets.group_segments import group_segments, loss_segments
 from explorer.widgets.line_view import LineView
 from explorer.widgets.palette import (
+    BOTH_MARK,
     BRIGHT,
     ENTRY,
     ENTRY_MARK,
@@ -50,6 +51,8 @@ class ProbeList(LineView):
                 tooltip="Write what a hit must satisfy to be recorded; the probe goes on counting"),
         Binding("b", "screen.budget", "Budget", show=False, id="probes.budget",
                 tooltip="Write what the probes may cost before the guard holds them back"),
+        Binding("m", "screen.follow_more", "More returns", show=False, id="probes.follow-more",
+                tooltip="Arm the return anew so that more calls can be followed at once: where returns were missed"),
         Binding("enter", "choose", "Card", id="probes.card",
                 tooltip="The function's card, or why it was refused; a group is unfolded or folded"),
         Binding("y", "screen.copy", "Copy", show=False, id="probes.copy", tooltip="Copy the probe's name"),
@@ -104,7 +107,7 @@ class ProbeList(LineView):
     def selected(self) -> Probe | None:
         """The probe under the cursor."""
         row = self._row_under_cursor
-        return row if isinstance(row, Probe) else None
+        return (row.part_of or row) if isinstance(row, Probe) else None
 
     @property
     def selected_group(self) -> GroupRow | None:
@@ -144,25 +147,30 @@ class ProbeList(LineView):
         if isinstance(probe, GroupRow):
             yield from group_segments(probe, room, columns is _WIDE, [cells for _, cells in columns])
             return
-        if probe.group:
+        if probe.group or (probe.part_of is not None and probe.part_of.group):
             yield Segment("  ")
             room -= 2
         returned = probe.spec.kind is ProbeKind.RETURN
-        yield Segment(f"{RETURN_MARK if returned else ENTRY_MARK} ", RETURN if returned else ENTRY)
+        if probe.part_of is not None:
+            yield Segment("└")
+            room -= 1
+        mark = BOTH_MARK if probe.calls is not None else RETURN_MARK if returned else ENTRY_MARK
+        yield Segment(f"{mark} ", RETURN if returned else ENTRY)
         if probe.state is not ProbeState.ARMED:
             yield from _state(probe)
             return
         write = count if columns is _WIDE else short_count
         hits, rate, *losses = (cells for _, cells in columns)
-        counters = probe.counters
-        name = place_name(probe)
-        condition = f" {printable(probe.filter.text)}" if probe.filter is not None else ""
-        remark = guard_words.remark(probe)
+        counted = probe.parts[0]  # of a call, its entry: its returns have the row below
+        name = place_name(probe) if probe.part_of is None else "returns"
+        condition = f" {printable(counted.filter.text)}" if counted.filter is not None else ""
+        alarm = (probe.part_of or probe).alarm if returned else None
+        remark = f" ! {alarm.what}" if alarm is not None else guard_words.remark(counted)
         yield Segment(fit(name, min(room - 2, cell_len(name))), BRIGHT)
         yield Segment(fit(remark or condition, max(0, room - 2 - cell_len(name))), WARNING if remark else MUTED)
-        yield Segment(fit_right(write(counters.hits), hits), TEXT)
-        yield Segment(fit_right(guard_words.rate(probe), rate), WARNING if remark else TEXT)
-        yield from loss_segments(counters, losses, write)
+        yield Segment(fit_right(write(counted.counters.hits), hits), TEXT)
+        yield Segment(fit_right(guard_words.rate(counted), rate), WARNING if remark else TEXT)
+        yield from loss_segments(counted.counters, losses, write)
 
     def draw_empty(self, line: int, width: int) -> Iterable[Segment]:
         """The summary, or that there are no probes."""
@@ -189,6 +197,8 @@ class ProbeList(LineView):
         if missed:
             yield Segment(f" · {short_count(missed)} missed", WARNING)
         yield Segment(f" · {short_count(sum(probe.rate for probe in armed))}/s", TEXT)
+        if alarms := sum(probe.alarm is not None for probe in armed):
+            yield Segment(f" · {alarms} ALARM", ERROR)
         if self._session is not None and (cost := guard_words.cost(armed, self._session.budget)):
             yield Segment(f" · {cost}", TEXT)
         if held_back := guard_words.held_back(armed):

@@ -1,4 +1,4 @@
-"""The rows of the list of probes: single probes, and groups, each folded into one row or followed by its members."""
+"""The rows of the list of probes: single probes, calls, and groups, each folded into one or followed by its members."""
 
 from __future__ import annotations
 
@@ -69,11 +69,16 @@ def rows(probes: Sequence[Probe], works: dict[str, GroupWork], unfolded: Collect
     for probe in probes:
         name = probe.group
         if not name:
-            found.append(probe)
+            found += _of_probe(probe)
         elif name not in placed:
             placed.add(name)
             group = GroupRow(name, tuple(members[name]), name in unfolded, works.get(name))
             found.append(group)
             if group.unfolded:
-                found += group.members
+                found += [row for member in group.members for row in _of_probe(member)]
     return found
+
+
+def _of_probe(probe: Probe) -> Sequence[Row]:
+    """A call has a second row for its returns, while it is armed."""
+    return (probe, *probe.parts[1:]) if probe.state is ProbeState.ARMED else (probe,)

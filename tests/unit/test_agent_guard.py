@@ -229,3 +229,32 @@ def test_a_probe_that_cannot_be_enabled_again_is_stopped_with_the_kernel_s_words
         time.sleep(max(0.0, throttle.due() - time.monotonic()))  # as the agent's loop does
         throttle.turn()
     assert made.news(1e9)[1]["cause"] == "Device or resource busy"
+
+
+class Recorded:
+    """Probes that note when they are switched."""
+
+    def __init__(self) -> None:
+        self.switched: list[tuple[str, int]] = []
+
+    def counts(self) -> dict[int, tuple[int, int]]:
+        return {1: (100_000, 100_000), 2: (100_000, 100_000), 3: (0, 0)}
+
+    def suspend(self, probe: int) -> None:
+        self.switched.append(("off", probe))
+
+    def resume(self, probe: int) -> None:
+        self.switched.append(("on", probe))
+
+
+def test_the_two_probes_of_a_call_are_held_back_and_sampled_together() -> None:
+    made, probes = guard(1, 2, 3), Recorded()
+    made.pair(1, 2)
+    changes = made.look(0.5, probes.counts())
+    assert changes == {1: State.SAMPLED, 2: State.SAMPLED}
+    for probe, state in changes.items():
+        made.changed(probe, state, 0.0, (0, 0))
+    Throttle(made, probes).turn()
+    assert probes.switched[:4] == [("on", 2), ("on", 1), ("off", 1), ("off", 2)]
+    made.close(1)
+    assert made.together(2) == [2]
