@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import ClassVar
 
@@ -141,7 +142,8 @@ class BrowseScreen(Screen[None]):
         """Something changed in the session; drawn soon, and not more often than a person can read."""
         if not self._changes:
             rest = REFRESH - (time.monotonic() - self._drawn)
-            self.set_timer(max(rest, 0.001), self._draw)
+            # No timer of Textual's: a single short one that is late is skipped, and nothing would be drawn any more.
+            asyncio.get_running_loop().call_later(max(rest, 0), self.call_later, self._draw)
         self._changes.add(change)
 
     def _draw(self) -> None:
