@@ -18,7 +18,7 @@ op          members                                                answer
 fact        ``id, name, compress``                                 ``fact`` chunks ``{id, encoding, last}`` + blob
 arm         ``id, probe, filter`` (see below)                      ``armed {id, probe, event, definition}``
 disarm      ``id, probe``                                          ``disarmed {id, probe, counters}``
-arm_many    ``id, probes: [{probe, filter}]``                      ``armed_many {id, results: [RESULT]}``
+arm_many    ``id, probes: [{probe, filter, pair}]``                ``armed_many {id, results: [RESULT]}``
 disarm_many ``id, probes: [number]``                               ``disarmed_many {id, counters: {probe: COUNTERS}}``
 filter      ``id, probe, filter`` (null: every hit passes)         ``filtered {id, probe}``
 focus       ``id, pids`` (with descendants; empty: everybody)      ``focused {id}``
@@ -51,6 +51,8 @@ Types: ``u8 u16 u32 u64 s8 s16 s32 s64 string ustring``.
 ``arm_many`` and ``disarm_many`` take up to ``MOST_AT_ONCE`` probes, each written as for ``arm`` or ``disarm``. One
 that is refused keeps no other from being armed: RESULT is ``{probe, event, definition}`` or ``{code, message, hint}``,
 in the order asked. ``disarm_many`` disarms all of them or, where one of the numbers means no armed probe, none.
+``pair``, if it is there and true, says that a return probe makes **calls** with the entry probe right before it in the
+list: the guard then holds both back together, and batches say what of their rows is complete (see below).
 
 ``bye`` comes when nothing is armed any more; ``left`` is what could not be removed. ``deleting`` is the number of
 definitions, all disabled, that the agent deletes after it, without the explorer.
@@ -112,6 +114,10 @@ that ftrace cannot follow. ``rate`` and ``share`` are a budget as below; the hot
   ``enabled`` the part of the time that it is enabled now; ``unseen`` an estimate of its hits while it was not, which
   COUNTERS do not hold: they are exact for the time that it was. ``cause``: the kernel's words where it was stopped
   because it could not be enabled again, else "". The first comes half a second after arming.
+  While probes make calls, a batch has ``until`` as well, nanoseconds like ``t``: all their rows before that were sent,
+  in this batch or an earlier one. ``since``, ``{probe: t}`` where it changed: of what is not later than this, rows of
+  the probe may be missing: lost, not shown, or the probe was not enabled then. An entry and a return with such a gap
+  between them need not be of one call.
 * ``calls {calls: {address: total}, own, lost, dropped: {address: seconds}, seconds}``, two a second during a count:
   the totals that changed, by the address of the call site, which lies in the function; ``own`` calls of the agent's,
   which no total holds; ``lost`` calls that were overwritten before they were counted, of all functions: unless it is 0
