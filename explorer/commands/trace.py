@@ -245,6 +245,8 @@ class _Trace:
                 narrate(f"{probe.spec}{of_call}: {counters_text(part.counters)}")
             for line in trace_calls.lines(probe):
                 narrate(f"{probe.spec}: {line}")
+            if probe.alarm is not None:
+                narrate(f"{probe.spec}: {trace_calls.alarm(probe)}")
             if probe.guard is not None and probe.guard.holds_back:
                 narrate(f"{probe.spec}: {probe.guard.text}; {RAISE_HINT}")
         if self._count is not None and not_printed > 0:
