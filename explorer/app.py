@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import gc
 import os
 import shutil
@@ -17,15 +18,18 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
+from explorer.errors import TargetLostError
 from explorer.screens.browse import BrowseScreen
 from explorer.screens.command import CommandScreen
 from explorer.screens.command_runs import CommandRuns
 from explorer.screens.confirm import ConfirmScreen
 from explorer.screens.help import HelpScreen
 from explorer.screens.targets import TargetsScreen
+from explorer.session import dead_sessions
 from explorer.session.session import Session
 from explorer.session.switchboard import Switchboard
 from explorer.session.target import LocalTarget, Target
+from explorer.session.time_limit import TimeLimit
 from explorer.terminal_driver import TerminalDriver
 from explorer.widgets.key_bar import keys_of
 from explorer.widgets.palette import THEME
@@ -42,6 +46,7 @@ class KexploreApp(App[None]):
     Args:
         target: The kernel to look at first.
         available: The kernels that can be changed over to.
+        limit: How long anything may stay armed; None: until the end.
 
     Attributes:
         left_behind: After the end: what could not be removed from the kernels that were looked at.
@@ -62,14 +67,14 @@ class KexploreApp(App[None]):
                 tooltip="Disarm everything and leave, from anywhere"),
     ]  # fmt: skip
 
-    def __init__(self, target: Target, available: Sequence[Target] = ()) -> None:
+    def __init__(self, target: Target, available: Sequence[Target] = (), limit: TimeLimit | None = None) -> None:
         # Without colours the terminal's own are used, so that reverse video is all that marks a row.
         super().__init__(driver_class=TerminalDriver, ansi_color=True if "NO_COLOR" in os.environ else None)
         self.register_theme(THEME)
         self.theme = THEME.name
         self._first = target
         self._available = list(available) or [target]
-        self._switchboard = Switchboard(self._attempt_changed, self._switched)
+        self._switchboard = Switchboard(self._attempt_changed, self._switched, limit)
         self._by_sudo = LocalTarget(sudo=True)
         self._leaving = False
         self._commands = CommandRuns(self, lambda: self.session)
@@ -120,6 +125,7 @@ class KexploreApp(App[None]):
             self.screen.dismiss()
         self.run_worker(self._commands.close(), group="command")  # it was under the probes of another kernel
         self.run_worker(self._load(session), group="loading", exclusive=True)
+        self.run_worker(self._sweep(session), group="sweeping")
 
     async def _load(self, session: Session) -> None:
         try:
@@ -131,6 +137,11 @@ class KexploreApp(App[None]):
             gc.collect()
             gc.freeze()  # what stays for good need not be walked through again
             gc.enable()
+
+    async def _sweep(self, session: Session) -> None:
+        with contextlib.suppress(TargetLostError):  # told by the session
+            for message, hint in await dead_sessions.sweep(session):
+                self.notify(hint or " ", title=message, severity="warning", markup=False, timeout=10)
 
     def action_help(self) -> None:
         """All keys."""

@@ -9,9 +9,13 @@ import re
 import signal
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from explorer.errors import EXIT_CODES, ExitCode
 from symbols.errors import KexploreError
+
+if TYPE_CHECKING:
+    from explorer.session.time_limit import TimeLimit
 
 VERSION = "0.1.0"
 
@@ -60,6 +64,10 @@ def parser() -> argparse.ArgumentParser:
     main.add_argument(
         "--debuginfo", metavar="PATH", help="where the kernel's debug information is: a vmlinux, or a directory with it"
     )
+    main.add_argument(
+        "--for", dest="time_limit", type=_time_limit, metavar="TIME",
+        help="disarm everything after TIME (30s, 10m, 2h), whatever has become of this program by then",
+    )  # fmt: skip
     main.set_defaults(command="explorer.commands.explore")
     commands = main.add_subparsers(title="commands", metavar="COMMAND")
 
@@ -145,6 +153,10 @@ def parser() -> argparse.ArgumentParser:
     )
     snapshot.set_defaults(command="explorer.commands.snapshot")
 
+    trace.add_argument(
+        "--for", dest="time_limit", type=_time_limit, metavar="TIME", default=argparse.SUPPRESS,
+        help="end after TIME (30s, 10m, 2h), kept where the probes are: also where this program hangs",
+    )  # fmt: skip
     for command in (show, trace):
         command.add_argument("--debuginfo", metavar="PATH", default=argparse.SUPPRESS, help="as kexplore --debuginfo")
     for command in (search, show, disassemble, type_, trace, count, cost, doctor):
@@ -191,6 +203,8 @@ def _run(words: list[str]) -> int:
         parser().error("--replay goes with the full-screen program alone")
     if options.kernel and (options.lab or options.replay or options.command not in _ON_SNAPSHOTS):
         parser().error("--kernel goes with the full-screen program, search, show, type, trace and doctor")
+    if options.time_limit and options.command not in ("explorer.commands.explore", "explorer.commands.trace"):
+        parser().error("--for goes with the full-screen program and with trace")
     if options.lab and options.command not in ("explorer.commands.explore", "explorer.commands.snapshot"):
         return _in_lab([word for word in words if word != "--lab"], traced)
     command = importlib.import_module(options.command)
@@ -204,6 +218,15 @@ def _in_lab(words: list[str], traced: list[str] | None) -> int:
 
     tail = ["--", *traced] if traced is not None else []
     return run_lab(["--", os.path.abspath(sys.executable), "-m", "explorer.cli", *words, *tail])
+
+
+def _time_limit(text: str) -> TimeLimit:
+    from explorer.session.time_limit import TimeLimit  # not for --help
+
+    try:
+        return TimeLimit.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _natural(text: str) -> int:

@@ -39,6 +39,7 @@ class Agent:
 
     Args:
         options: Of its command line.
+        program: Python's arguments in place of the path of the agent.
         user: Run it as this user id.
 
     Attributes:
@@ -51,11 +52,12 @@ class Agent:
         dropped: Call sites that are not counted any more, and for how many seconds they were.
         batches: How many batches came.
         problems: What it said unasked.
+        expired: The final counters that came with a deadline.
     """
 
-    def __init__(self, *options: str, user: int | None = None) -> None:
+    def __init__(self, *options: str, user: int | None = None, program: tuple[str, ...] = (str(AGENT),)) -> None:
         self.process = subprocess.Popen(
-            [sys.executable if user is None else SYSTEM_PYTHON, "-I", "-S", "-B", str(AGENT), *options],
+            [sys.executable if user is None else SYSTEM_PYTHON, "-I", "-S", "-B", *program, *options],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, user=user,
         )  # fmt: skip
         assert self.process.stdin is not None  # unbuffered: an agent that is gone shows when it is written to
@@ -72,6 +74,7 @@ class Agent:
         self.dropped: dict[str, float] = {}
         self.batches = 0
         self.problems: list[Message] = []
+        self.expired: dict[int, list[int]] = {}
         self.ended = False
         self.hello = self.next()[0]
 
@@ -101,6 +104,8 @@ class Agent:
         elif message["op"] == "calls":
             self.calls.update(message["calls"])
             self.dropped.update(message["dropped"])
+        elif message["op"] == "expired":
+            self.expired = {int(probe): counts for probe, counts in message["counters"].items()}
         elif message["op"] == "problem":
             self.problems.append(message)
         return message, blob
@@ -187,6 +192,17 @@ class Agent:
                 self.next()
         except EOFError:
             return self.process.wait(PATIENCE)
+
+    def survivors(self) -> list[int]:
+        """The processes that outlive it to clean up."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        return [int(child) for child in children]
+
+    def kill_with_survivors(self) -> None:
+        """End it so that nobody is left to clean up."""
+        for child in self.survivors():
+            os.kill(child, signal.SIGKILL)
+        self.stop(signal.SIGKILL)
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         """End it, if it still runs, and close the pipes."""

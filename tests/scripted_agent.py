@@ -127,6 +127,8 @@ class ScriptedAgent:
         self.budgets: list[tuple[int | None, float | None]] = []
         self.requests: list[str] = []
         self.left: list[str] = []
+        self.leftovers: list[str] = []
+        self.deadlines: list[float] = []
         self.farewell = asyncio.Event()
         self.farewell.set()
         self.bulk = asyncio.Event()
@@ -154,7 +156,8 @@ class ScriptedAgent:
         try:
             while data := await reader.read(1 << 16):
                 for message, _ in decoder.feed(data):
-                    self.requests.append(message["op"])
+                    if message["op"] != "hello":
+                        self.requests.append(message["op"])
                     await self._answer(message)
         finally:
             self.armed.clear()
@@ -193,6 +196,11 @@ class ScriptedAgent:
         self._send({"op": "batch", "counters": {}, "lost": 0, "rows": [],
                     "guard": {str(self.number(symbol)): report}})  # fmt: skip
 
+    def expire(self) -> None:
+        """The deadline has come; every probe had seven hits."""
+        self._send({"op": "expired", "counters": {str(number): [7, 0, 0, 0, 7] for number in self.armed}})
+        self.armed.clear()
+
     def number(self, symbol: str, kind: str = "entry") -> int:
         return next(n for n, probe in self.armed.items() if probe["symbol"] == symbol and probe["kind"] == kind)
 
@@ -217,7 +225,8 @@ class ScriptedAgent:
         kernel["boot_id"] = "b"
         return {
             "op": "hello", "version": protocol.VERSION, "pid": 1, "euid": self.euid, "python": "3.11", "kernel": kernel,
-            "probing": self.probing, "tracefs": None, "features": {}, "registers": REGISTERS, "leftovers": [],
+            "probing": self.probing, "tracefs": None, "features": {}, "registers": REGISTERS,
+            "leftovers": self.leftovers,
         }  # fmt: skip
 
     async def _answer(self, message: protocol.Message) -> None:
@@ -251,6 +260,12 @@ class ScriptedAgent:
             case "filter":
                 self.filters[message["probe"]] = message["filter"]
                 self._send({"op": "filtered", "id": request, "probe": message["probe"]})
+            case "deadline":
+                self.deadlines.append(message["seconds"])
+                self._send({"op": "deadline", "id": request})
+            case "clean":
+                removed, self.leftovers = self.leftovers, []
+                self._send({"op": "cleaned", "id": request, "removed": removed, "failed": []})
             case "quit":
                 await self.farewell.wait()
                 self._send({"op": "bye", "id": request, "left": self.left})

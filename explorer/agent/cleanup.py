@@ -35,21 +35,33 @@ def clean(tracefs: Tracefs, root: str) -> Cleaned:
     """
     cleaned = Cleaned([], [])
     for name in leftovers(tracefs, root):
-        instance = tracefs.instance(name)
-        if instance.exists:
-            try:
-                # First of all: it is refused while anybody has a pipe open, so a session whose process cannot be
-                # seen from here (in another pid namespace) keeps everything.
-                instance.remove()
-            except OSError as error:
-                why = "it is in use" if error.errno == errno.EBUSY else error.strerror
-                cleaned.failed.append(f"instance {name}: {why}")
-                continue
-        left = [thing for group in _groups(tracefs, name) for thing in tracefs.remove_group(group)]
+        left = remove(tracefs, name)
         cleaned.failed.extend(left)
         if not left:
             cleaned.removed.append(name)
     return cleaned
+
+
+def remove(tracefs: Tracefs, name: str) -> List[str]:
+    """Remove what one session left; somebody else may be doing the same.
+
+    Returns:
+        What is left, each with the reason.
+
+    Raises:
+        OSError: The lists cannot be read.
+    """
+    instance = tracefs.instance(name)
+    if instance.exists:
+        try:
+            # First of all: it is refused while anybody has a pipe open, so a session whose process cannot be
+            # seen from here (in another pid namespace) keeps everything.
+            instance.remove()
+        except OSError as error:
+            if error.errno != errno.ENOENT:
+                why = "it is in use" if error.errno == errno.EBUSY else error.strerror
+                return [f"instance {name}: {why}"]
+    return [thing for group in _groups(tracefs, name) for thing in tracefs.remove_group(group)]
 
 
 def _groups(tracefs: Tracefs, owner: Optional[str] = None) -> List[str]:

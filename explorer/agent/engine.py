@@ -16,7 +16,7 @@ from explorer.agent.failure import RequestError
 from explorer.agent.kernel_text import KernelText
 from explorer.agent.newest_rows import newest_rows
 from explorer.agent.probe_definition import ProbeRequest
-from explorer.agent.protocol import Code
+from explorer.agent.protocol import MOST_PROBES, Code
 from explorer.agent.recorder import Recorder
 from explorer.agent.row_code import Row
 from explorer.agent.tracefs import Tracefs
@@ -97,6 +97,8 @@ class Engine:
         tracefs = self._tracefs = self._tracefs or Tracefs(self._root)
         definitions = self._definitions = self._definitions or Definitions(tracefs, self._session)
         place = self._place(request)
+        if len(self._by_probe) >= MOST_PROBES:
+            raise RequestError(Code.REFUSED, f"{MOST_PROBES:,} probes are armed already", "disarm some of them first")
         recorder = self._recorder = self._recorder or self._start(tracefs)
         try:
             definition = definitions.take(request, place)

@@ -27,6 +27,8 @@ budget      ``id, rate, share`` (see below)                        ``budgeted {i
 prices      ``id, ftrace, jump, breakpoint, returned`` (see below) ``priced {id}``
 count       ``id, functions, rate, share`` (see below)             ``counting {id, places, absent}``
 uncount     ``id``                                                 ``counted {id}`` and the last ``calls``
+deadline    ``id, seconds`` (from now; null: none)                 ``deadline {id}``
+hello       ``version``                                            none; see below
 clean       ``id``                                                 ``cleaned {id, removed, failed}``
 quit        ``id``                                                 ``bye {id, left, deleting}``, then the stream's end
 =========== ====================================================== ===========================================
@@ -89,6 +91,13 @@ those that a return takes on top; null leaves a figure to the agent's own table.
 A **count** follows up to ``MOST_COUNTED`` functions, each ``[symbol, module]`` ("" for the kernel itself), by ftrace's
 function tracer: no events, no probes, calls only. ``places`` is how many call sites that are, ``absent`` the functions
 that ftrace cannot follow. ``rate`` and ``share`` are a budget as below; the hottest functions are dropped to keep it.
+At a **deadline** the agent disarms everything, says ``expired`` and arms nothing until another one is set. It does so
+by itself: nothing is asked of the explorer.
+
+**Versions.** The agent's ``hello`` comes first and names its version; the explorer ends a conversation in another one.
+It names its own in a ``hello`` behind its first requests for facts, at any rate before it arms something; where that is
+another one, the agent says so in a ``problem`` and ends the session. What changes the meaning of a message, or adds one
+that is sent unasked, gets a new number; new requests need none, as both sides come from one installation.
 
 **Agent to explorer, unasked**
 
@@ -122,10 +131,14 @@ that ftrace cannot follow. ``rate`` and ``share`` are a budget as below; the hot
   the totals that changed, by the address of the call site, which lies in the function; ``own`` calls of the agent's,
   which no total holds; ``lost`` calls that were overwritten before they were counted, of all functions: unless it is 0
   the totals are lower bounds. ``dropped``: what is not followed any more, and for how long it was.
+* ``expired {counters: {probe: COUNTERS}}``: the deadline has come; these are the final counters of all that was armed.
 * ``problem {message, hint}``: something went wrong that no request asked for.
 
 The agent never trusts its peer: a frame over ``MAX_REQUEST``, a blob, broken JSON or an unknown op ends the session
-(everything is disarmed); a request with wrong members gets an ``error``. Standard library only, Python 3.9.
+(everything is disarmed); a request with wrong members gets an ``error``. Whatever comes, it writes to its own group and
+instance only, reads what has a name among the facts, and keeps its memory within limits: it has a queue of answers of
+which a peer that does not listen is made to wait, at most ``MOST_PROBES`` probes, and no number of a peer's sizes
+anything. Standard library only, Python 3.9.
 """
 
 from __future__ import annotations
@@ -143,6 +156,8 @@ MOST_AT_ONCE = 64
 """Probes that one request may arm or disarm: the agent does nothing else meanwhile."""
 MOST_COUNTED = 5000
 """Functions of one count."""
+MOST_PROBES = 4096
+"""Probes that may be armed at once."""
 MAX_ANSWER = 16 * 1024 * 1024
 """Largest frame that the explorer accepts, in bytes."""
 
@@ -160,6 +175,7 @@ class Code(str, enum.Enum):
     NO_SUCH_FACT = "no such fact"
     UNKNOWN_SYMBOL = "unknown symbol"
     NOT_UNIQUE = "not unique"
+    EXPIRED = "time is over"
     NOT_A_BOUNDARY = "not an instruction boundary"
     REFUSED = "refused by the kernel"
     FAILED = "failed"
@@ -167,6 +183,21 @@ class Code(str, enum.Enum):
 
 class ProtocolError(Exception):
     """The peer sent something that is not this protocol; the stream cannot be used any more."""
+
+
+class VersionError(ProtocolError):
+    """The peer speaks another version of it."""
+
+
+def check_version(message: Message) -> None:
+    """See that the explorer's ``hello`` names our version.
+
+    Raises:
+        VersionError: It does not.
+    """
+    if message.get("version") != VERSION:
+        named = json.dumps(message.get("version"))[:20]
+        raise VersionError(f"the explorer speaks protocol {named}, this agent {VERSION}")
 
 
 def encode(message: Message, blob: bytes = b"") -> bytes:

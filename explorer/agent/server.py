@@ -11,19 +11,21 @@ import os
 import selectors
 import signal
 import time
-from typing import Any, Callable, Dict, List, Sequence
+from typing import Any, Callable, Dict, List, Optional, Sequence
 
-from explorer.agent import budget, bulk, capabilities, hit_cost, protocol
+from explorer.agent import budget, bulk, capabilities, hit_cost, protocol, survivor
 from explorer.agent.batches import TICK, Batches
 from explorer.agent.cleanup import clean
 from explorer.agent.connection import Connection, StreamEnd
 from explorer.agent.counting import Counting
+from explorer.agent.deadline import Deadline
 from explorer.agent.definitions import GROUP_SIZE
 from explorer.agent.fact_sending import FactSending
 from explorer.agent.facts import Facts
 from explorer.agent.failure import RequestError
 from explorer.agent.guarded_engine import GuardedEngine
-from explorer.agent.protocol import Code, Message, ProtocolError
+from explorer.agent.protocol import Code, Message, ProtocolError, VersionError
+from explorer.agent.survivor import Survivor
 from explorer.agent.tracefs import Tracefs
 
 _SURVEY = 1.0
@@ -32,6 +34,7 @@ _REST = 1.0
 """Seconds without an armed probe after which the definitions of disarmed ones are deleted."""
 _FAREWELL = 2.0
 """Seconds that a peer gets to take the last messages."""
+_CHANGE_THE_KERNEL = frozenset({"arm", "arm_many", "count"})
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -60,11 +63,13 @@ class Server:
         self._drain_after = self._survey_after = self._rest_after = 0.0
         self._silenced = False
         self._stop = False
+        self._deadline = Deadline()
+        self._survivor: Optional[Survivor] = None
         self._operations: Dict[str, Callable[[int, Message], None]] = {
             "fact": self._facts.add, "arm": self._arm, "disarm": self._disarm, "arm_many": self._arm_many,
             "disarm_many": self._disarm_many, "filter": self._filter, "focus": self._set_focus,
-            "budget": self._set_budget, "prices": self._set_prices, "clean": self._clean, "quit": self._quit,
-            **self._counting.operations,
+            "budget": self._set_budget, "prices": self._set_prices, "deadline": self._set_deadline,
+            "clean": self._clean, "quit": self._quit, **self._counting.operations,
         }  # fmt: skip
 
     def run(self) -> int:
@@ -83,12 +88,17 @@ class Server:
                 self._turn()
         except (StreamEnd, _End):
             pass
+        except VersionError as error:
+            self._say_last({"op": "problem", "message": str(error), "hint": "run the same kexplore on both sides"})
+            code = 1
         except ProtocolError as error:
             code = self._fail(f"the explorer does not speak the protocol: {error}")
         except Exception as error:
             code = self._fail(f"the agent failed: {type(error).__name__}: {error} ({_origin(error)})")
         finally:
             left = self._counting.close() + self._engine.close()
+            if self._survivor is not None and not left:  # else it goes on trying
+                self._survivor.dismiss()
         if left:
             self._say_last({"op": "problem", "message": f"left behind: {'; '.join(left)}", "hint": "kexplore clean"})
         return code
@@ -120,6 +130,8 @@ class Server:
             for message, _ in self._connection.receive():
                 self._handle(message)
         now = time.monotonic()
+        if self._deadline.passes(now):
+            self._expire()
         if self._engine.armed:
             self._look_at_events(now, ready)
             if now >= self._engine.guard_due():
@@ -163,7 +175,7 @@ class Server:
         """Seconds until something is due; None: for ever."""
         if self._facts and self._connection.comfortable:
             return 0
-        due = min(self._due(), self._counting.due())
+        due = min(self._due(), self._counting.due(), self._deadline.due)
         return None if due == float("inf") else max(0.0, due - now)
 
     def _due(self) -> float:
@@ -211,6 +223,9 @@ class Server:
         if name == "credit":
             self._add_credit(message)
             return
+        if name == "hello":
+            protocol.check_version(message)
+            return
         operation = self._operations.get(name)
         if operation is None:
             raise ProtocolError(f"there is no operation {name!r}")
@@ -218,6 +233,9 @@ class Server:
         if not isinstance(request, int) or isinstance(request, bool):
             raise ProtocolError(f"a request {name!r} has no number")
         try:
+            if name in _CHANGE_THE_KERNEL:
+                self._deadline.require()
+                self._survivor = self._survivor or survivor.of_session(self._root)
             operation(request, message)
         except RequestError as error:
             self._connection.send(protocol.error(request, error.code, error.message, error.hint))
@@ -263,6 +281,16 @@ class Server:
         for probe in probes:
             self._batches.forget(probe)
         return {probe: self._engine.finish(probe) for probe in probes}
+
+    def _expire(self) -> None:
+        """The deadline has come."""
+        self._report_left(self._counting.close())
+        counters = self._end_probes(list(self._engine.counters())) if self._engine.armed else {}
+        self._connection.send({"op": "expired", "counters": counters})
+
+    def _set_deadline(self, request: int, message: Message) -> None:
+        self._deadline.set(message)
+        self._connection.send({"op": "deadline", "id": request})
 
     def _filter(self, request: int, message: Message) -> None:
         probe, wanted = message.get("probe"), message.get("filter")

@@ -51,6 +51,8 @@ def _start_time(root: str, process: str) -> Optional[int]:
     try:
         with open(os.path.join(root, "proc", process, "stat"), encoding="utf-8", errors="replace") as stat:
             # Field 22; the name before it, in parentheses, may hold spaces and parentheses itself.
-            return int(stat.read().rpartition(")")[2].split()[19])
+            fields = stat.read().rpartition(")")[2].split()
+            # Killed, but not yet noticed by whoever started it: it does nothing any more.
+            return None if fields[0] in ("Z", "X") else int(fields[19])
     except (FileNotFoundError, ProcessLookupError):
         return None

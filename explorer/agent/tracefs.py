@@ -117,7 +117,8 @@ class Tracefs:
                     self._disable_everywhere(group, event)
                     self.delete(group, event)
             except OSError as error:
-                left.append(f"{group}/{event}: {error.strerror}")
+                if error.errno != errno.ENOENT:  # somebody else has removed it meanwhile
+                    left.append(f"{group}/{event}: {error.strerror}")
         return left
 
     def _disable_everywhere(self, group: str, event: str) -> None:

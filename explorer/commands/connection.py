@@ -12,6 +12,7 @@ from explorer.session.loading import Stage
 from explorer.session.session import Session
 from explorer.session.snapshot_target import SnapshotTarget
 from explorer.session.target import LocalTarget, Target
+from explorer.session.time_limit import TimeLimit
 
 _AHEAD = {"kallsyms": Stage.NAMES, "btf:vmlinux": Stage.PROTOTYPES}
 """The large facts, in the order in which they are loaded, and which stage wants them."""
@@ -24,6 +25,7 @@ async def session(
     snapshot: str | None = None,
     rows_outstanding: int = 500,
     debuginfo: str | None = None,
+    limit: TimeLimit | None = None,
 ) -> AsyncIterator[Session]:
     """This machine's kernel with the wanted facts loaded; what could not be removed afterwards is said on stderr.
 
@@ -32,6 +34,7 @@ async def session(
         snapshot: A snapshot to look at instead of this machine.
         rows_outstanding: How many rows the agent may be ahead.
         debuginfo: Where the kernel's debug information is, when the user said so.
+        limit: How long anything may stay armed; None: as long as the command runs.
 
     Raises:
         KexploreError: The agent cannot be started, the snapshot not be read, or the list of names not be had.
@@ -40,6 +43,7 @@ async def session(
     target.debuginfo = Path(debuginfo) if debuginfo else None
     drop_to_caller()
     current = Session(target, rows_outstanding=rows_outstanding)
+    current.limit = limit
     try:
         await current.open()
         if wanted:

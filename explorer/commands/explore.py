@@ -45,7 +45,7 @@ def _show(options: argparse.Namespace, agent: LocalAgent | None) -> int:
         chosen = SnapshotTarget(Path(options.kernel))
     if options.debuginfo:
         chosen.debuginfo = Path(options.debuginfo)
-    app = KexploreApp(chosen, list(dict.fromkeys([chosen, local, lab])))
+    app = KexploreApp(chosen, list(dict.fromkeys([chosen, local, lab])), options.time_limit)
     asyncio.run(app.run_async())
     if app.deleting:
         narrate(deleting_text(app.deleting))

@@ -13,7 +13,7 @@ from typing import Any
 from explorer.commands import trace_calls, trace_groups
 from explorer.commands.connection import narrate, session
 from explorer.errors import ExitCode, UsageError
-from explorer.session import family, hot_functions
+from explorer.session import dead_sessions, family, hot_functions
 from explorer.session.budget import Budget
 from explorer.session.change import Change
 from explorer.session.events import Event
@@ -26,6 +26,7 @@ from explorer.session.probe import Counters, Probe
 from explorer.session.probe_spec import ProbeKind, ProbeSpec
 from explorer.session.selection import Selection
 from explorer.session.session import Session
+from explorer.session.time_limit import TimeLimit
 from explorer.session.values import printable
 
 _STAGES = frozenset({Stage.NAMES, Stage.LISTS, Stage.PROTOTYPES})
@@ -78,6 +79,7 @@ class _Trace:
         self._force: bool = options.force
         self._yes: bool = options.yes
         self._maxactive: int = options.maxactive or 0
+        self._limit: TimeLimit | None = options.time_limit
         self._held_back: dict[ProbeSpec, State] = {}
         self._alarmed: set[ProbeSpec] = set()
         self._printed = 0
@@ -88,9 +90,13 @@ class _Trace:
         self._interrupts = 0
 
     async def run(self) -> int:
-        reached = session(_STAGES, snapshot=self._snapshot, rows_outstanding=_ROWS, debuginfo=self._debuginfo)
+        reached = session(
+            _STAGES, snapshot=self._snapshot, rows_outstanding=_ROWS, debuginfo=self._debuginfo, limit=self._limit
+        )
         async with reached as current:
             current.subscribe(lambda change: self._changed(current, change))
+            for message, hint in await dead_sessions.sweep(current):
+                narrate(f"{message}" + (f" ({hint})" if hint else ""))
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 asyncio.get_running_loop().add_signal_handler(number, self._interrupted, number)
             focus = self._command.pid if self._command is not None else self._pid
@@ -107,7 +113,8 @@ class _Trace:
                 narrate("nothing is armed any more")
                 return self._code or int(ExitCode.INTERRUPTED)
             names = ", ".join([*map(str, self._specs), *(group.name for group in self._groups)])
-            narrate(f"armed {names}" + ("" if self._command or self._duration or self._count else "; Ctrl-C ends"))
+            ends = self._command or self._duration or self._count or self._limit
+            narrate(f"armed {names}" + ("" if ends else "; Ctrl-C ends"))
             await self._wait()
             final = [probe for spec in self._specs if (probe := await current.disarm(spec)) is not None]
             final += await trace_groups.disarm(current, self._groups)
@@ -180,6 +187,9 @@ class _Trace:
         elif change is Change.PROBLEM:
             message, hint = current.problems[-1]
             narrate(f"{message}" + (f" ({hint})" if hint else ""))
+        elif change is Change.EXPIRED:
+            narrate(current.problems[-1][0])
+            self._end.set()
         elif change is Change.LOST:
             narrate(current.problems[-1][0])
             self._code = ExitCode.FAILED
@@ -205,9 +215,15 @@ class _Trace:
         try:
             self._print_events(current)
         except BrokenPipeError:  # nobody reads any more; not to be taken for a broken pipe to the agent
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            self._code = 128 + signal.SIGPIPE
-            self._end.set()
+            self._end_without_output(128 + signal.SIGPIPE)
+        except OSError as error:  # a full disk
+            narrate(f"cannot write the results: {error.strerror}")
+            self._end_without_output(ExitCode.FAILED)
+
+    def _end_without_output(self, code: int) -> None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        self._code = code
+        self._end.set()
 
     def _print_events(self, current: Session) -> None:
         journal = current.journal

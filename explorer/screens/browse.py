@@ -155,7 +155,7 @@ class BrowseScreen(Screen[None]):
         self.status.show(session)
         if changes & {Change.CATALOG, Change.SEARCH, Change.TERMS}:
             self._ask()
-        if changes & {Change.PROBES, Change.LOST}:
+        if changes & {Change.PROBES, Change.EXPIRED, Change.LOST}:
             self._draw_probes(session)
         if changes & {Change.LISTS, Change.PROTOTYPES, Change.CATALOG, Change.SEARCH, Change.DEBUGINFO}:
             self.functions.refresh()
@@ -199,6 +199,8 @@ class BrowseScreen(Screen[None]):
                 pane.border_title = content
 
     def _tick(self) -> None:
+        if self._session is not None and self._session.limit is not None:
+            self.status.show(self._session)
         if self._session is not None and self._session.probes:
             self._session.tick()
             self.probes.renew()

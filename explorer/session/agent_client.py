@@ -60,6 +60,7 @@ class AgentClient:
         self._watchers: dict[int, Callable[[bytes], None]] = {}
         self._answered: dict[int, Answered] = {}
         self._hello: asyncio.Future[Hello] = loop.create_future()
+        self._introduced = False
         self._closing = False
         self._lost: TargetLostError | None = None
         self._pump = asyncio.create_task(self._read(), name="agent stream")
@@ -69,11 +70,15 @@ class AgentClient:
         return [protocol.fact_request(number, name) for name, number in self._asked.items()]
 
     async def hello(self) -> Hello:
-        """The agent's first message.
+        """The agent's first message; ours is sent.
 
         Raises:
             AgentError: It does not answer, or is another version.
         """
+        if not self._introduced:
+            self._introduced = True
+            with contextlib.suppress(TargetLostError):  # what it said before it went tells why
+                await self._send({"op": "hello", "version": protocol.VERSION})
         try:
             return await asyncio.wait_for(asyncio.shield(self._hello), HELLO_TIMEOUT)
         except TimeoutError:

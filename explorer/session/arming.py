@@ -180,6 +180,8 @@ class Arming:
             if session.journal.last_number > before:
                 session.tell(Change.EVENTS)
             for probe in probes:
+                if probe.number is None:  # disarmed at the deadline, or never armed
+                    session.tally.disarmed(probe, probe.counters)
                 probe.state, probe.rate = ProbeState.DISARMED, 0.0
                 session.probes.pop(probe.spec, None)
             session.tell(Change.PROBES)

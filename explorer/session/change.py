@@ -21,6 +21,7 @@ class Change(enum.Enum):
     PROBLEM = "something went wrong that nobody asked for"
     GUARD = "the guard began or ceased to hold a probe back"
     ALARM = "entries and returns of a function do not balance"
+    EXPIRED = "the time set for probes is over: nothing is armed any more"
     LOST = "the agent is gone"
 
 

@@ -66,6 +66,8 @@ class PlayedAgent(abc.ABC):
             case {"op": "quit"}:
                 self.send({"op": "bye", "id": number, "left": []})
                 self._writer.close()
+            case {"op": "hello"}:
+                pass  # one program plays both sides
             case {"op": "clean"}:
                 self.send({"op": "cleaned", "id": number, "removed": [], "failed": []})
             case {"op": "focus"}:

@@ -22,10 +22,11 @@ from explorer.session.events import Event
 from explorer.session.hello import Hello
 from explorer.session.kernel_code import KernelCode
 from explorer.session.loading import EVERYTHING, Loading, Stage, load
-from explorer.session.probe import Probe, ProbeState
+from explorer.session.probe import Counters, Probe, ProbeState
 from explorer.session.probe_spec import ProbeKind, ProbeSpec
 from explorer.session.tally import Tally
 from explorer.session.target import Progress, Target
+from explorer.session.time_limit import TimeLimit
 from explorer.session.values import FOUR_LEVEL, AddressSpace, Value, address_space, describe
 from symbols.catalog import Catalog
 from symbols.search import SearchIndex
@@ -62,6 +63,7 @@ class Session:
         arming: Arms many at once, and changes filters.
         gone: Why the agent is gone; "" while it is there.
         deleting: After ``close``: how many disabled definitions the agent goes on to delete.
+        limit: How long anything may stay armed; None: as long as the session lasts. To be set before ``open``.
     """
 
     def __init__(self, target: Target, *, capacity: int = 20_000, rows_outstanding: int = ROWS_OUTSTANDING) -> None:
@@ -78,6 +80,7 @@ class Session:
         self.prices = hit_cost.TABLE
         self.gone = ""
         self.deleting = 0
+        self.limit: TimeLimit | None = None
         self.space: AddressSpace = FOUR_LEVEL
         self._rows_outstanding = rows_outstanding
         self._client: AgentClient | None = None
@@ -107,6 +110,8 @@ class Session:
         if self.hello.can_probe and (measured := prices.kept(self.hello)) is not None:
             self.prices = hit_cost.parse(measured)
             await self._client.request("prices", **measured)
+        if self.limit is not None and self.hello.can_probe:
+            await self._client.request("deadline", seconds=max(0.001, self.limit.left))
         return self.hello
 
     async def load(self, wanted: frozenset[Stage] = EVERYTHING) -> None:
@@ -296,12 +301,25 @@ class Session:
         elif message["op"] == "problem":
             self.problems.append((message["message"], message["hint"]))
             self.tell(Change.PROBLEM)
+        elif message["op"] == "expired":
+            self._expired(message["counters"])
         elif message["op"] == "lost":
             self.gone = message["message"]
             self.problems.append((message["message"], ""))
             for probe in self.probes.values():
                 probe.state, probe.rate = ProbeState.DISARMED, 0.0
             self.tell(Change.LOST)
+
+    def _expired(self, final: Message) -> None:
+        """The agent has disarmed everything, as the time is over; the probes stay to be seen."""
+        for probe in self.probes.values():
+            counters = final.get(str(probe.number))
+            if probe.number is not None and counters is not None:
+                probe.counters = Counters(*counters)
+                probe.state, probe.rate, probe.number = ProbeState.DISARMED, 0.0, None
+        text = self.limit.text if self.limit is not None else "set before"
+        self.problems.append((f"the time ({text}) is over: everything is disarmed", "start kexplore anew to go on"))
+        self.tell(Change.EXPIRED)
 
     def _grant(self, rows: int) -> None:
         if rows and self._client is not None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 
 from explorer.session.session import Session
 from explorer.session.target import Target
+from explorer.session.time_limit import TimeLimit
 from symbols.errors import KexploreError
 
 
@@ -36,6 +37,7 @@ class Switchboard:
     Args:
         changed: Called when ``attempt`` moved on.
         switched: Called when ``session`` became another; load it.
+        limit: How long anything may stay armed, on whatever target; None: no limit.
 
     Attributes:
         session: The session that is shown; None before the first target answered.
@@ -44,9 +46,12 @@ class Switchboard:
         deleting: How many disabled definitions their agents go on to delete.
     """
 
-    def __init__(self, changed: Callable[[], None], switched: Callable[[Session], None]) -> None:
+    def __init__(
+        self, changed: Callable[[], None], switched: Callable[[Session], None], limit: TimeLimit | None = None
+    ) -> None:
         self._changed = changed
         self._switched = switched
+        self._limit = limit
         self._task: asyncio.Task[None] | None = None
         self._closing: set[asyncio.Task[None]] = set()
         self.session: Session | None = None
@@ -88,6 +93,7 @@ class Switchboard:
         attempt = self.attempt = Attempt(target, time.monotonic())
         old = self.session
         session = Session(target)
+        session.limit = self._limit
         with self._told(attempt):
             if old is not None and old.target is target:  # the same again: its agent is gone or to be started afresh
                 self._retire(old)

@@ -76,6 +76,8 @@ class StatusBar(Widget):
             line.append((printable(f"taken {hello.snapshot.taken}"), WARNING, 2))
         else:
             line.append((f"✗ cannot be probed: {hello.cause}", ERROR, 0))
+        if session.limit is not None and hello.can_probe and not session.gone:
+            line.append((session.limit.words, WARNING, 0))
         if held_back := guard_words.held_back(session.probes.values()):
             line.append((held_back, WARNING, 1))
         loading = next((text for stage, text in _LOADING.items() if stage not in session.loading.done), "")

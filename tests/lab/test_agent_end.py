@@ -87,7 +87,7 @@ def test_what_a_killed_agent_left_is_found_and_removed_and_no_more() -> None:
         killed.arm(OPEN, "return")
         alive.credit(10_000)
         watching = alive.arm(OPEN, values=[{"register": "si", "dereference": [0], "type": "string"}])
-        killed.stop(signal.SIGKILL)
+        killed.kill_with_survivors()
         with agent() as later:
             [group] = later.hello["leftovers"]
             assert group.startswith(f"kexplore_{killed.hello['pid']}_")
@@ -107,7 +107,7 @@ def test_an_instance_that_somebody_looks_into_is_left_alone() -> None:
     started = Agent()
     try:
         started.arm(OPEN)
-        started.stop(signal.SIGKILL)
+        started.kill_with_survivors()
         name = next(name for name in os.listdir(TRACEFS / "instances") if f"_{started.hello['pid']}_" in name)
         with agent() as later:
             with open(TRACEFS / "instances" / name / "per_cpu/cpu0/trace_pipe_raw", "rb"):

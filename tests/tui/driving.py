@@ -14,6 +14,7 @@ from explorer.app import KexploreApp
 from explorer.screens.browse import BrowseScreen
 from explorer.session.loading import Stage
 from explorer.session.target import Target
+from explorer.session.time_limit import TimeLimit
 from tests.scripted_agent import ScriptedAgent, ScriptedTarget
 
 LARGE, SMALL = (120, 40), (80, 24)
@@ -80,10 +81,11 @@ async def running(
     first: Target | None = None,
     size: tuple[int, int] = LARGE,
     load: bool = True,
+    limit: TimeLimit | None = None,
 ) -> AsyncIterator[Driver]:
     """The program, looking at the kernel of a scripted agent, or at ``first``; left in the end."""
     target = first or ScriptedTarget(agent or ScriptedAgent(), "this machine")
-    app = KexploreApp(target, [target, *others])
+    app = KexploreApp(target, [target, *others], limit)
     async with app.run_test(size=size, notifications=True) as pilot:
         assert isinstance(app.screen, BrowseScreen)
         driver = Driver(app, pilot, app.screen)

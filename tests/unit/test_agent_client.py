@@ -30,6 +30,8 @@ class Peer:
         self._reader, self.writer = reader, writer
         self._decoder = protocol.Decoder(protocol.MAX_REQUEST, 0)
         self._waiting: list[protocol.Message] = []
+        self.introduced: list[protocol.Message] = []
+        """The explorer's own hellos."""
 
     def send(self, message: protocol.Message, blob: bytes = b"") -> None:
         self.writer.write(protocol.encode(message, blob))
@@ -38,7 +40,9 @@ class Peer:
         while not self._waiting:
             data = await self._reader.read(4096)
             assert data, "the explorer closed the stream"
-            self._waiting += [message for message, _ in self._decoder.feed(data)]
+            arrived = [message for message, _ in self._decoder.feed(data)]
+            self.introduced += [message for message in arrived if message["op"] == "hello"]
+            self._waiting += [message for message in arrived if message["op"] != "hello"]
         return self._waiting.pop(0)
 
 
@@ -159,3 +163,14 @@ async def test_pushed_messages_reach_the_listener(pair: Pair) -> None:
     peer.send({"op": "cleaned", "id": (await peer.next())["id"], "removed": [], "failed": []})
     await request
     assert [message["op"] for message in heard] == ["batch"]
+
+
+async def test_the_explorer_names_its_version_once(pair: tuple[AgentClient, Peer, list[protocol.Message]]) -> None:
+    client, peer, _ = pair
+    peer.send(HELLO)
+    await client.hello()
+    await client.hello()
+    asking = asyncio.create_task(client.request("clean"))
+    peer.send({"op": "cleaned", "id": (await peer.next())["id"], "removed": [], "failed": []})
+    await asking
+    assert peer.introduced == [{"op": "hello", "version": protocol.VERSION}]

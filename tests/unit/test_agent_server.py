@@ -61,6 +61,8 @@ def test_facts_come_in_chunks_and_requests_pass_them(root: Path) -> None:
         ("fact", {}), ("fact", {"name": 1}), ("fact", {"name": "kallsyms", "compress": 1}), ("disarm", {}),
         ("disarm", {"probe": 7}), ("disarm", {"probe": "x"}), ("disarm", {"probe": []}), ("focus", {}),
         ("focus", {"pids": "1"}), ("focus", {"pids": [True]}), ("focus", {"pids": [-1]}), ("focus", {"pids": [2**40]}),
+        ("deadline", {"seconds": "1"}), ("deadline", {"seconds": True}), ("deadline", {"seconds": -1}),
+        ("deadline", {"seconds": 0}), ("deadline", {"seconds": 1e9}), ("deadline", {"seconds": float("nan")}),
         ("arm", {}), ("arm", {"probe": None}), ("arm", {"probe": []}),
         ("arm_many", {}), ("arm_many", {"probes": []}), ("arm_many", {"probes": [{}] * 65}),
         ("arm_many", {"probes": [None]}), ("arm_many", {"probes": [{"probe": {}, "path": "/"}]}),
@@ -93,15 +95,52 @@ def _hang_up(started: Agent) -> None:
         (lambda started: started.write(protocol.encode({"op": "reboot", "id": 1})), 1),
         (lambda started: started.write(protocol.encode({"op": "fact", "name": "kallsyms"})), 1),
         (lambda started: started.write(protocol.encode({"op": "credit", "rows": -1})), 1),
+        (lambda started: started.write(protocol.encode({"op": "hello", "version": 99})), 1),
         (lambda started: started.write(protocol.encode({"op": "x", "pad": "y" * protocol.MAX_REQUEST})), 1),
     ],
-    ids=["end of input", "TERM", "HUP", "INT", "no frame", "blob", "unknown", "no id", "bad credit", "too long"],
+    ids=[
+        "end of input",
+        "TERM",
+        "HUP",
+        "INT",
+        "no frame",
+        "blob",
+        "unknown",
+        "no id",
+        "bad credit",
+        "version",
+        "too long",
+    ],
 )
 def test_ends(root: Path, how: Callable[[Agent], None], code: int) -> None:
     with agent("--root", str(root)) as started:
         how(started)
         assert started.end() == code
         assert [message["op"] for message in started.problems] == ["problem"] * code
+
+
+def test_an_explorer_of_another_version_is_told_so(root: Path) -> None:
+    with agent("--root", str(root)) as started:
+        started.write(protocol.encode({"op": "hello", "version": protocol.VERSION}))
+        assert started.fact("kallsyms")[0]
+        started.write(protocol.encode({"op": "hello", "version": [99]}))
+        assert started.end() == 1
+        [told] = started.problems
+        assert told["message"] == f"the explorer speaks protocol [99], this agent {protocol.VERSION}"
+        assert told["hint"] == "run the same kexplore on both sides"
+
+
+def test_a_deadline_is_said_once_when_it_comes_and_arming_is_refused_until_another_one(root: Path) -> None:
+    with agent("--root", str(root)) as started:
+        started.ask("deadline", seconds=3600)
+        assert started.ask("deadline", seconds=0.05) == {"op": "deadline", "id": 2}
+        assert started.next()[0] == {"op": "expired", "counters": {}}
+        with pytest.raises(Refused, match="time for probes is over"):
+            started.arm("vfs_read")
+        started.ask("deadline", seconds=None)
+        with pytest.raises(Refused, match="CONFIG_KPROBES"):
+            started.arm("vfs_read")
+        assert started.quit() == []
 
 
 def test_it_ends_when_nobody_reads_any_more(root: Path) -> None:
