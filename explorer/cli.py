@@ -118,6 +118,10 @@ def parser() -> argparse.ArgumentParser:
         help="calls that each return probe can follow at once, up to 4096 (default: the kernel's, about 10)",
     )  # fmt: skip
     trace.add_argument("--force", action="store_true", help="also functions that are deadly hot, such as schedule")
+    trace.add_argument(
+        "--mechanism", choices=("auto", "kprobe", "fprobe"), default="auto",
+        help="what a probe is for the kernel; auto: an fprobe where that loses nothing, and the summary says why",
+    )  # fmt: skip
     trace.set_defaults(command="explorer.commands.trace")
 
     count = commands.add_parser(

@@ -52,7 +52,7 @@ def _arm(engine: GuardedEngine, wanted: Message, entry: Optional[Message]) -> Me
         return {"code": refused.code.value, "message": refused.message, "hint": refused.hint}
     if entry is not None:
         engine.pair(entry["probe"], armed.probe)
-    return {"probe": armed.probe, "event": armed.event, "definition": armed.definition}
+    return armed._asdict()
 
 
 def numbers(message: Message) -> List[object]:

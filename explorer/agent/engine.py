@@ -9,7 +9,7 @@ import itertools
 import os
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from explorer.agent import capabilities, event_filter, filtering, probe_definition, refusals, session_name
+from explorer.agent import capabilities, event_filter, filtering, fprobe, probe_definition, refusals, session_name
 from explorer.agent.accounting import Accounts
 from explorer.agent.definitions import Definition, DefinitionRefused, Definitions
 from explorer.agent.failure import RequestError
@@ -32,6 +32,8 @@ class Armed(NamedTuple):
     probe: int
     event: str
     definition: str
+    mechanism: str
+    cause: str
 
 
 class Engine:
@@ -90,18 +92,25 @@ class Engine:
         Raises:
             RequestError: It is not well-formed, or the kernel cannot or will not.
         """
-        request = probe_definition.parse(probe, self._machine)
-        chosen = event_filter.parse(wanted, request)
+        asked = probe_definition.parse(probe, self._machine)
+        chosen = event_filter.parse(wanted, asked)
         if not self.armed:  # while something is armed, every survey looks again
             capabilities.require(self._root)
         tracefs = self._tracefs = self._tracefs or Tracefs(self._root)
         definitions = self._definitions = self._definitions or Definitions(tracefs, self._session)
+        request, cause = fprobe.choose(asked, self._machine, tracefs, self._text)
         place = self._place(request)
         if len(self._by_probe) >= MOST_PROBES:
             raise RequestError(Code.REFUSED, f"{MOST_PROBES:,} probes are armed already", "disarm some of them first")
         recorder = self._recorder = self._recorder or self._start(tracefs)
         try:
-            definition = definitions.take(request, place)
+            try:
+                definition = definitions.take(request, place)
+            except DefinitionRefused:
+                if asked.mechanism != "auto" or request.mechanism == "kprobe":
+                    raise
+                request, cause = asked._replace(mechanism="kprobe"), "the kernel takes no fprobe there"
+                definition = definitions.take(request, place)
         except DefinitionRefused as refused:
             raise refusals.not_defined(refused, request, place, self._text, self._root) from None
         number = next(self._numbers)
@@ -113,11 +122,11 @@ class Engine:
                 self.describe()
             filtering.begin(recorder, definition, chosen)
             recorder.watch_births(True)
-            recorder.enable(definition.event, True)
+            recorder.enable(definition.event, True, counted=request.mechanism == "fprobe")
         except (OSError, RequestError) as error:
             self.finish(number)
             raise error if isinstance(error, RequestError) else refusals.not_enabled(error, place) from None
-        return Armed(number, definition.name, definition.line)
+        return Armed(number, definition.name, definition.line, request.mechanism, cause)
 
     def filter(self, number: object, wanted: object, keep: int) -> None:
         """Put another filter on a probe, which goes on counting.
@@ -320,8 +329,13 @@ class Engine:
                 Code.FAILED, f"cannot make a trace instance: {error.strerror}", "kexplore doctor"
             ) from None
 
+    def _counts(self) -> Dict[str, Tuple[int, int]]:
+        """Hits and missed of every event that can be ours, by its name; what an fprobe missed nobody knows."""
+        assert self._tracefs is not None
+        assert self._recorder is not None
+        return {**self._tracefs.profile(), **{name: (hits, 0) for name, hits in self._recorder.counts().items()}}
+
     def _profile(self) -> Dict[int, Tuple[int, int]]:
         """The kernel's own hits and missed of each probe since it was armed."""
-        assert self._tracefs is not None
-        profile = self._tracefs.profile()
+        profile = self._counts()
         return {number: definition.since_taken(profile) for number, definition in self._by_probe.items()}

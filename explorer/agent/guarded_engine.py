@@ -134,11 +134,10 @@ class GuardedEngine(Engine):
         Raises:
             OSError: The kernel refuses it by now.
         """
-        assert self._tracefs is not None
         assert self._recorder is not None
         definition = self._by_probe[probe]
         # Only now: a hit that was under way when it was disabled is counted by the kernel later than that.
-        definition.settle(self._tracefs.profile(), self._accounts.hits(probe))
+        definition.settle(self._counts(), self._accounts.hits(probe))
         self._recorder.enable(definition.event, True)
         self._suspended.discard(probe)
         self._begin_anew([probe])

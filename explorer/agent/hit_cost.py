@@ -16,6 +16,8 @@ from explorer.agent.probe_definition import ProbeRequest
 from explorer.agent.protocol import Code, Message
 
 _MOST_NS = 1_000_000_000
+_COUNTED = 3
+"""What an fprobe's hit costs, of one that the kernel counts by itself: a trigger counts it (6.12, emulated)."""
 
 DECODE_NS = 500
 """The agent's own part of an event that comes out of the buffers, until a flood shows what it is here."""
@@ -69,6 +71,8 @@ def kernel_ns(request: ProbeRequest, kprobes: str, prices: Prices) -> int:
         kprobes: debugfs' ``kprobes/list``, read while the probe is armed.
         prices: By mechanism.
     """
+    if request.mechanism == "fprobe":
+        return _COUNTED * prices.ftrace + _return_ns(request, prices)
     lines = kprobes.splitlines() if request.address is not None else _lines_about(kprobes, request.symbol)
     for line in lines:
         words = line.split()  # address, k or r, symbol+offset, perhaps the module, and the flags

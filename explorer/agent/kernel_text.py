@@ -16,8 +16,10 @@ _RANGE = re.compile(r"^0x([0-9a-f]+)-0x([0-9a-f]+)\s+(\S+)", re.MULTILINE)
 _LINE = re.compile(rb"^([0-9a-f]+) (\S) (\S+)(?:\t\[(\w+)\])?$", re.MULTILINE)
 _MODULE_LINE = re.compile(rb"^([0-9a-f]+) (\S) \S+\t\[", re.MULTILINE)
 _CODE = "tTwW"
+SHADOW_STACK = "fprobe_return"
+"""The kernel's function that runs at the returns of fprobes since they are kept on a shadow stack (6.14)."""
 MARKS = (
-    "_text", "_stext", "_etext",
+    SHADOW_STACK, "_text", "_stext", "_etext",
     "__start___jump_table", "__stop___jump_table", "__start_static_call_sites", "__stop_static_call_sites",
 )  # fmt: skip
 
@@ -83,7 +85,7 @@ class KernelText:
         return None if base is None or start is None or end is None else Core(base, start, end)
 
     def mark(self, name: str) -> Optional[int]:
-        """Where one of the linker's ``MARKS`` stands; None when it has no symbol, or when addresses are hidden."""
+        """Where one of ``MARKS`` stands, most of them the linker's; None without a symbol and where addresses are hidden."""
         if not self._marks:  # none of them moves while the kernel runs
             data = self._kallsyms()
             found = {mark: _instances(data, mark) for mark in MARKS}

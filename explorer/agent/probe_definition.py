@@ -32,6 +32,7 @@ REGISTERS: Dict[str, Tuple[str, ...]] = {
 """General registers by machine, in the order in which the kernel saves them (``struct pt_regs``)."""
 
 _TYPES = {"u8": 1, "u16": 2, "u32": 4, "u64": 8, "s8": 1, "s16": 2, "s32": 4, "s64": 8}
+MECHANISMS = ("auto", "kprobe", "fprobe")
 TEXTS = ("string", "ustring")
 """The types whose values are texts."""
 _SYMBOL = re.compile(r"[A-Za-z_.][A-Za-z0-9_.]{0,510}")  # KSYM_NAME_LEN is 512 since 6.1
@@ -89,6 +90,7 @@ class ProbeRequest(NamedTuple):
         values: What to read, in order.
         registers: General registers to record with each hit; empty for none.
         maxactive: Concurrent calls that a return probe can follow; 0 leaves it to the kernel.
+        mechanism: One of ``MECHANISMS``; "fprobe" has its values in an fprobe's terms, see ``fprobe``.
     """
 
     symbol: str
@@ -99,6 +101,7 @@ class ProbeRequest(NamedTuple):
     values: Tuple[Value, ...]
     registers: Tuple[str, ...]
     maxactive: int
+    mechanism: str = "kprobe"
 
     @property
     def place(self) -> str:
@@ -126,7 +129,10 @@ class ProbeRequest(NamedTuple):
         Raises:
             RequestError: It is over one of the kernel's limits.
         """
-        kind = f"r{self.maxactive or ''}" if self.returns else "p"
+        if self.mechanism == "fprobe":
+            kind, place = f"f{self.maxactive or ''}", f"{place}%return" if self.returns else place
+        else:
+            kind = f"r{self.maxactive or ''}" if self.returns else "p"
         arguments = ["comm=$comm"]
         for number, value in enumerate(self.values):
             arguments.append(f"v{number}={value.expression}")
@@ -175,10 +181,13 @@ def parse(probe: object, machine: str) -> ProbeRequest:
         raise _bad("a probe's registers is true or false")
     if wants_registers and not known:
         raise RequestError(Code.KERNEL_CANNOT, f"the registers of {machine} are not known to kexplore")
+    mechanism = members.pop("mechanism", "auto")
+    if mechanism not in MECHANISMS:
+        raise _bad(f"a probe's mechanism is {', '.join(MECHANISMS)}, not {mechanism!r}")
     if members:
         raise _bad(f"a probe has no {', '.join(map(repr, members))}")
     request = ProbeRequest(
-        symbol, module, offset, address, returns, values, known if wants_registers else (), maxactive
+        symbol, module, offset, address, returns, values, known if wants_registers else (), maxactive, mechanism
     )
     request.definition("", "", "")  # over the limits even so: say it before anything is touched
     return request

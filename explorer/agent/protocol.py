@@ -45,14 +45,17 @@ A **probe** to arm is data, never text for the kernel; the agent validates each 
                 {"stack": 1, "dereference": [], "type": "u64"},
                 {"return": true, "dereference": [], "type": "s64"}],
      "registers": true,    all general registers of this architecture with every event
-     "maxactive": 0}       return probes: 0 leaves the choice to the kernel
+     "maxactive": 0,       return probes: 0 leaves the choice to the kernel
+     "mechanism": "auto"}  or "kprobe", "fprobe"
 
 ``dereference`` is a list of byte offsets followed in turn: ``[8, 0]`` reads ``*(*(register + 8) + 0)``.
 Types: ``u8 u16 u32 u64 s8 s16 s32 s64 string ustring``.
 
 ``arm_many`` and ``disarm_many`` take up to ``MOST_AT_ONCE`` probes, each written as for ``arm`` or ``disarm``. One
-that is refused keeps no other from being armed: RESULT is ``{probe, event, definition}`` or ``{code, message, hint}``,
-in the order asked. ``disarm_many`` disarms all of them or, where one of the numbers means no armed probe, none.
+that is refused keeps no other from being armed: RESULT is ``{probe, event, definition, mechanism, cause}`` or
+``{code, message, hint}``, in the order asked. ``disarm_many`` disarms all of them or, where one of the numbers means no
+armed probe, none. ``mechanism`` is what the probe became, a kprobe or an fprobe, ``cause`` why; what an fprobe missed
+nobody counts: its ``missed`` is 0 and means nothing. Under a focus its ``hits`` are those of the focus.
 ``pair``, if it is there and true, says that a return probe makes **calls** with the entry probe right before it in the
 list: the guard then holds both back together, and batches say what of their rows is complete (see below).
 

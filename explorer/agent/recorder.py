@@ -7,6 +7,7 @@ from typing import Callable, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 from explorer.agent import processes
 from explorer.agent.buffers import Buffers, Drained, Kept
+from explorer.agent.event_count import EventCount
 from explorer.agent.event_format import EventFormat
 from explorer.agent.ring_buffer import PageLayout, Record
 from explorer.agent.tracefs import Tracefs
@@ -40,6 +41,7 @@ class Recorder:
         self._watching = False
         self._filters: Dict[str, str] = {}
         self._judges: Dict[int, Judge] = {}
+        self._counts: Dict[str, EventCount] = {}
         try:
             self._instance.create()
             if pids:
@@ -60,9 +62,25 @@ class Recorder:
         """How the records of ``GROUP/EVENT`` look."""
         return EventFormat.parse(self._instance.format(event))
 
-    def enable(self, event: str, on: bool) -> None:
-        """Record ``GROUP/EVENT``, or no longer; a filter was set before."""
+    def enable(self, event: str, on: bool, *, counted: bool = False) -> None:
+        """Record ``GROUP/EVENT``, or no longer; a filter was set before.
+
+        Args:
+            event: The event.
+            on: Whether to record it.
+            counted: Count its hits too, whenever it is recorded from now on: the kernel does not.
+        """
+        if counted:
+            self._counts.setdefault(event, EventCount(self._instance, event))
+        if on and event in self._counts:
+            self._counts[event].turn(True)
         self._switches.turn(event, on)
+        if not on and event in self._counts:
+            self._counts[event].turn(False)
+
+    def counts(self) -> Dict[str, int]:
+        """The hits of events that are counted here, by the event's name without its group."""
+        return {event.rpartition("/")[2]: count.hits() for event, count in self._counts.items()}
 
     def set_filter(self, event: str, text: str) -> None:
         """Let the kernel reject what ``text`` does not describe, besides the agent's own calls.

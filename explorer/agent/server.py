@@ -252,8 +252,7 @@ class Server:
     def _arm(self, request: int, message: Message) -> None:
         self._begin_surveys()
         armed = self._engine.arm(message.get("probe"), message.get("filter"))
-        answer = {"op": "armed", "id": request, "probe": armed.probe, "event": armed.event}
-        self._connection.send({**answer, "definition": armed.definition})
+        self._connection.send({"op": "armed", "id": request, **armed._asdict()})
 
     def _arm_many(self, request: int, message: Message) -> None:
         self._begin_surveys()

@@ -77,6 +77,7 @@ class _Trace:
         self._debuginfo: str | None = options.debuginfo
         self._max_rate: int | None = options.max_rate
         self._force: bool = options.force
+        self._mechanism: str = options.mechanism
         self._yes: bool = options.yes
         self._maxactive: int = options.maxactive or 0
         self._limit: TimeLimit | None = options.time_limit
@@ -132,7 +133,8 @@ class _Trace:
             await current.arming.check_filter(spec, condition)  # all, before the first is armed
         for spec in self._specs:
             probe = await current.arm(
-                spec, registers=False, condition=conditions.get(spec, ""), maxactive=self._maxactive
+                spec, registers=False, condition=conditions.get(spec, ""), maxactive=self._maxactive,
+                mechanism=self._mechanism,
             )
             tell_trust(probe)
             if probe.filter is not None:
@@ -258,7 +260,7 @@ class _Trace:
                 continue
             for part in probe.parts:
                 of_call = f" ({part.spec.kind.value})" if probe.calls is not None else ""
-                narrate(f"{probe.spec}{of_call}: {counters_text(part.counters)}")
+                narrate(f"{probe.spec}{of_call}: {counters_text(part.counters)}{mechanism_text(part)}")
             for line in trace_calls.lines(probe):
                 narrate(f"{probe.spec}: {line}")
             if probe.alarm is not None:
@@ -272,7 +274,9 @@ class _Trace:
 def _summary(probe: Probe) -> dict[str, Any]:
     guard = {"guard": probe.guard.to_json()} if probe.guard is not None else {}
     alarm = {"alarm": probe.alarm.text} if probe.alarm is not None else {}
-    return {**probe.counters.to_json(), **guard, **alarm, **trace_calls.summary(probe)}
+    missed = {"missed": None} if any(part.mechanism == "fprobe" for part in probe.parts) else {}  # nobody counts it
+    mechanism = {"mechanism": "/".join(part.mechanism for part in probe.parts)}
+    return {**probe.counters.to_json(), **missed, **mechanism, **guard, **alarm, **trace_calls.summary(probe)}
 
 
 def tell_trust(probe: Probe) -> None:
@@ -317,6 +321,12 @@ def event_json(current: Session, event: Event) -> dict[str, Any]:
         "context": event.context, "probe": str(event.probe.spec), "kind": event.probe.spec.kind.value,
         "values": {name: value.to_json() for name, value in values.items()}, **called,
     }  # fmt: skip
+
+
+def mechanism_text(probe: Probe) -> str:
+    """What the probe was, and why; where it is an fprobe, that its number of missed hits means nothing."""
+    unknown = "; what it missed is not known" if probe.mechanism == "fprobe" else ""
+    return f"; {probe.mechanism}: {probe.mechanism_cause}{unknown}" if probe.mechanism else ""
 
 
 def counters_text(counters: Counters) -> str:

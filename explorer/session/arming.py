@@ -40,11 +40,13 @@ class Options:
         registers: Whether all registers are recorded with each event, for the inspector.
         maxactive: For a return probe, how many calls may be under way at once; 0 leaves it to the kernel.
         condition: The filter of its hits; "" for none.
+        mechanism: "kprobe", "fprobe", or "auto": the agent chooses, and says why.
     """
 
     registers: bool = True
     maxactive: int = 0
     condition: str = ""
+    mechanism: str = "auto"
 
 
 class Arming:
@@ -275,6 +277,7 @@ class Arming:
     def _armed(self, probes: Sequence[Probe], answers: Sequence[Message]) -> None:
         for probe, answer in zip(probes, answers, strict=True):
             if "probe" in answer:
+                probe.mechanism, probe.mechanism_cause = answer["mechanism"], answer["cause"]
                 self._session.tally.armed(probe, int(answer["probe"]))
             else:
                 self._failed(probe, error_of(answer))
@@ -349,7 +352,7 @@ def _requests(probe: Probe, place: dict[str, Any], options: Options) -> _Request
             {
                 "probe": {
                     **place, "kind": part.spec.kind.value, "values": part.reads, "registers": options.registers,
-                    "maxactive": part.maxactive,
+                    "maxactive": part.maxactive, "mechanism": options.mechanism,
                 },
                 "filter": part.filter and part.filter.to_request(),
                 **({"pair": True} if part is not probe.parts[0] else {}),

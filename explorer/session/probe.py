@@ -113,6 +113,8 @@ class Probe:
         reads: What is read at each hit, as the protocol has it.
         calls: Of a call, its two probes and what they saw; else None.
         part_of: Of one of the two probes of a call, the call's; else None.
+        mechanism: "kprobe" or "fprobe", once it is armed. What an fprobe missed nobody counts.
+        mechanism_cause: Why this one.
     """
 
     spec: ProbeSpec
@@ -127,6 +129,8 @@ class Probe:
     filter: Filter | None = None
     guard: Guarded | None = None
     group: str = ""
+    mechanism: str = ""
+    mechanism_cause: str = ""
     maxactive: int = 0
     alarm: Alarm | None = None
     reads: list[dict[str, Any]] = dataclasses.field(default_factory=list)

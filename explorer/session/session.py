@@ -137,7 +137,15 @@ class Session:
                 self.space = address_space(self.opened().machine, self.loading.cpu_flags)
                 self.tell(Change.PROTOTYPES)
 
-    async def arm(self, spec: ProbeSpec, *, registers: bool = True, maxactive: int = 0, condition: str = "") -> Probe:
+    async def arm(
+        self,
+        spec: ProbeSpec,
+        *,
+        registers: bool = True,
+        maxactive: int = 0,
+        condition: str = "",
+        mechanism: str = "auto",
+    ) -> Probe:
         """Arm a probe; one that is armed already is returned as it is.
 
         Args:
@@ -145,13 +153,14 @@ class Session:
             registers: Whether all registers are recorded with each event, for the inspector.
             maxactive: For a return probe, how many calls may be under way at once; 0 leaves it to the kernel.
             condition: The filter of its hits; "" for none.
+            mechanism: "kprobe", "fprobe", or "auto": the agent chooses, and says why.
 
         Raises:
             FilterError: The condition means nothing at this probe.
             UnknownSymbolError: No symbol has this name.
             KexploreError: It cannot be armed, with the cause and what to do. The probe stays in ``probes`` as FAILED.
         """
-        return await self.arming.arm(spec, Options(registers, maxactive, condition))
+        return await self.arming.arm(spec, Options(registers, maxactive, condition, mechanism))
 
     async def disarm(self, spec: ProbeSpec) -> Probe | None:
         """Disarm a probe and forget it; its events stay in the journal.
