@@ -42,11 +42,12 @@ def hello(root: str) -> Message:
     """The agent's first message."""
     refusal = why_not(root)
     left: List[str] = []
-    features = dict.fromkeys(_FEATURES, False)
+    features = dict.fromkeys((*_FEATURES, "function_tracer"), False)
     place = tracefs_place.find(root)
     if refusal is None and place is not None:
         readme = read(os.path.join(place, "README"))
         features = {name: word in readme for name, word in _FEATURES.items()}
+        features["function_tracer"] = "function" in read(os.path.join(place, "available_tracers")).split()
         left = leftovers(Tracefs(root), root)
     machine = os.uname().machine
     return {

@@ -29,8 +29,9 @@ _ARGUMENTS: Dict[str, Tuple[str, ...]] = {
 """The registers behind ``$arg1`` and so on (``regs_get_kernel_argument``)."""
 _RESULTS = {"x86_64": "ax", "aarch64": "x0", "riscv64": "a0"}
 """The register behind ``$retval``."""
-_WORD = "           f[:["
+_WORD = " f[:["
 """How tracing/README begins the line that tells of fprobe events."""
+_TRIGGER_WORD = "hist:keys"
 
 
 class Choice(NamedTuple):
@@ -60,8 +61,11 @@ def choose(request: ProbeRequest, machine: str, tracefs: Tracefs, text: KernelTe
     if request.mechanism == "kprobe":
         return Choice(request, "asked for")
     put, cause = _as_fprobe(request, machine)
-    if not cause and _WORD not in read(os.path.join(tracefs.path, "README")):
+    readme = read(os.path.join(tracefs.path, "README"))
+    if not cause and _WORD not in readme:
         cause = "this kernel has no fprobe events"
+    if not cause and _TRIGGER_WORD not in readme:
+        cause = "this kernel has no histograms to count an fprobe's hits (CONFIG_HIST_TRIGGERS)"
     if request.mechanism == "auto":
         cause = cause or _why_not_better(request, text)
     cause = cause or _why_not_one(request, text)

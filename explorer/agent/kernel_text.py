@@ -85,7 +85,7 @@ class KernelText:
         return None if base is None or start is None or end is None else Core(base, start, end)
 
     def mark(self, name: str) -> Optional[int]:
-        """Where one of ``MARKS`` stands, most of them the linker's; None without a symbol and where addresses are hidden."""
+        """Where one of ``MARKS`` stands; None when it has no symbol, or when addresses are hidden."""
         if not self._marks:  # none of them moves while the kernel runs
             data = self._kallsyms()
             found = {mark: _instances(data, mark) for mark in MARKS}

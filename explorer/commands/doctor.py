@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import dataclasses
-import enum
 import importlib.metadata
 import json
 import os
@@ -14,33 +13,15 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from explorer.commands import doctor_engines
 from explorer.commands.connection import session
+from explorer.commands.finding import Finding, Standing
 from explorer.errors import AgentError, ExitCode
 from explorer.session.hello import Hello
 from explorer.session.loading import Stage
 from explorer.session.session import Session
 from explorer.terminal import check_terminal
 from symbols.errors import KexploreError
-
-
-class Standing(enum.Enum):
-    """How a thing stands."""
-
-    GOOD = "ok"
-    LESS = "less"
-    """It works, with something missing that has a use."""
-    BAD = "no"
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Finding:
-    """One line: a thing, how it stands, and what to do about it ("" when nothing)."""
-
-    topic: str
-    standing: Standing
-    text: str
-    fix: str = ""
-
 
 _FACTS = {
     "available_filter_functions": ("ftrace list", "tells what can be probed"),
@@ -68,7 +49,9 @@ async def _examine(snapshot: str | None) -> list[Finding]:
         hello = current.hello
         findings = list(_kernel(hello))
         findings += [await _fact(current, name, topic, use) for name, (topic, use) in _FACTS.items()]
+        findings.append(await doctor_engines.debuginfo(current))
         findings.append(_addresses(current))
+        findings += doctor_engines.engines(hello)
     findings.append(_terminal())
     findings += _installation()
     return findings

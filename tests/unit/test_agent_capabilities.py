@@ -28,6 +28,7 @@ def root(tmp_path: Path) -> Path:
     put(tmp_path, f"boot/config-{os.uname().release}", "CONFIG_KPROBES=y\nCONFIG_FTRACE=y\nCONFIG_KPROBE_EVENTS=y\n")
     put(tmp_path, f"{TRACING}/README", "place: <symbol>%return\n type: symstr, hist:keys=\n")
     put(tmp_path, f"{TRACING}/kprobe_events")
+    put(tmp_path, f"{TRACING}/available_tracers", "blk function_graph function nop\n")
     put(tmp_path, "sys/kernel/debug/kprobes/enabled", "1\n")
     put(tmp_path, "proc/sys/kernel/ftrace_enabled", "1\n")
     put(tmp_path, "sys/kernel/security/lockdown", "[none] integrity confidentiality\n")
@@ -46,7 +47,13 @@ def test_a_machine_that_can(root: Path) -> None:
     assert hello["tracefs"] == str(root / TRACING)
     features = hello["features"]
     assert (features["return_suffix"], features["symbol_text"], features["fprobe"]) == (True, True, False)
+    assert features["function_tracer"]
     assert hello["leftovers"] == []
+
+
+def test_a_kernel_without_the_function_tracer(root: Path) -> None:
+    put(root, f"{TRACING}/available_tracers", "blk nop\n")
+    assert not capabilities.hello(str(root))["features"]["function_tracer"]
 
 
 def test_leftovers_are_told(root: Path) -> None:

@@ -1,0 +1,35 @@
+"""What ``kexplore doctor`` says of the ways to probe and to count, and of debug information."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from explorer.commands.finding import Finding, Standing
+from explorer.session.hello import Hello
+from explorer.session.session import Session
+from symbols.errors import KexploreError
+
+
+def engines(hello: Hello) -> Iterator[Finding]:
+    """Whether returns can be fprobes, and whether calls can be counted without events."""
+    if not hello.can_probe:
+        return
+    if hello.features.get("fprobe"):
+        yield Finding("fprobes", Standing.GOOD, "trace takes one where that loses nothing, and says why")
+    else:
+        yield Finding("fprobes", Standing.LESS, "this kernel has no fprobe events (6.5): every probe is a kprobe")
+    if hello.features.get("function_tracer"):
+        yield Finding("counting", Standing.GOOD, "kexplore count follows hundreds of functions through ftrace")
+    else:
+        cause = "this kernel was built without CONFIG_FUNCTION_TRACER: kexplore count takes returns and offsets only"
+        yield Finding("counting", Standing.LESS, cause)
+
+
+async def debuginfo(current: Session) -> Finding:
+    """Where the kernel's debug information is, or how to get it."""
+    use = "source lines, inlined copies, prototypes that BTF lacks"
+    try:
+        path = await current.debuginfo.path()
+    except KexploreError as error:
+        return Finding("debuginfo", Standing.LESS, f"{error.message} ({use})", error.hint)
+    return Finding("debuginfo", Standing.GOOD, f"{path} ({use})")
