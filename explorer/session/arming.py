@@ -277,7 +277,8 @@ class Arming:
     def _armed(self, probes: Sequence[Probe], answers: Sequence[Message]) -> None:
         for probe, answer in zip(probes, answers, strict=True):
             if "probe" in answer:
-                probe.mechanism, probe.mechanism_cause = answer["mechanism"], answer["cause"]
+                # Recordings of before say neither.
+                probe.mechanism, probe.mechanism_cause = answer.get("mechanism", ""), answer.get("cause", "")
                 self._session.tally.armed(probe, int(answer["probe"]))
             else:
                 self._failed(probe, error_of(answer))
