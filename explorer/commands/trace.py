@@ -133,7 +133,10 @@ class _Trace:
             await current.arming.check_filter(spec, condition)  # all, before the first is armed
         for spec in self._specs:
             probe = await current.arm(
-                spec, registers=False, condition=conditions.get(spec, ""), maxactive=self._maxactive,
+                spec,
+                registers=False,
+                condition=conditions.get(spec, ""),
+                maxactive=self._maxactive,
                 mechanism=self._mechanism,
             )
             tell_trust(probe)
