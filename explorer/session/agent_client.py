@@ -153,6 +153,9 @@ class AgentClient:
     async def close(self, patience: float = 10.0) -> list[str]:
         """Tell the agent to disarm and end, and wait for it.
 
+        Args:
+            patience: Seconds to wait for its farewell.
+
         Returns:
             What the agent could not remove; empty when all is clean.
         """

@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 ROWS_OUTSTANDING = 500
 """How many rows the agent may send before the explorer has taken some: what a screen can use of one tick."""
 
+_FAREWELL = 10.0
+"""Seconds that the agent gets for its farewell, besides those that disarming takes."""
+
 
 class Session:
     """One kernel, from its agent's hello to its farewell.
@@ -244,7 +247,8 @@ class Session:
             await self.debuginfo.close()
         try:
             if self._client is not None:
-                left = await self._client.close()
+                armed = sum(probe.number is not None for probe in self.probes.values())
+                left = await self._client.close(_FAREWELL + 2 * armed * self.arming.pace.disarming)
                 self.deleting = self._client.deleting if self.target.outlives_us else 0
                 self._client = None
         finally:
