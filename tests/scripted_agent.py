@@ -97,6 +97,7 @@ class ScriptedAgent:
         filter_refusal: What it answers to ``filter``; "" where it does it.
         requests: The names of all requests so far.
         left: What it says that it could not remove.
+        deleting: How many definitions it says that it goes on to delete.
         farewell: Awaited before it answers ``quit``.
         bulk: Awaited before it arms many.
         bulks: How many requests to arm many it has answered.
@@ -129,6 +130,7 @@ class ScriptedAgent:
         self.left: list[str] = []
         self.leftovers: list[str] = []
         self.deadlines: list[float] = []
+        self.deleting = 0
         self.farewell = asyncio.Event()
         self.farewell.set()
         self.bulk = asyncio.Event()
@@ -268,7 +270,7 @@ class ScriptedAgent:
                 self._send({"op": "cleaned", "id": request, "removed": removed, "failed": []})
             case "quit":
                 await self.farewell.wait()
-                self._send({"op": "bye", "id": request, "left": self.left})
+                self._send({"op": "bye", "id": request, "left": self.left, "deleting": self.deleting})
 
     async def _fact(self, request: int | None, name: str) -> None:
         if name in self.held:

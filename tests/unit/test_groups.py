@@ -190,3 +190,16 @@ def test_the_pace_is_a_guess_until_it_is_measured() -> None:
     pace.disarmed(10, 0.1)
     assert "disarming about 5 s" in pace.sentence(500)
     assert "arming takes under 1 s" in pace.sentence(3)
+
+
+@pytest.mark.parametrize(("outlives", "told"), [(True, 468), (False, 0)])
+async def test_what_the_agent_deletes_without_us_is_known_where_it_lives_on(
+    agent: ScriptedAgent, outlives: bool, told: int
+) -> None:
+    agent.deleting = 468
+    target = ScriptedTarget(agent)
+    target.outlives_us = outlives
+    session = Session(target)
+    await session.open()
+    assert await session.close() == []
+    assert session.deleting == told
