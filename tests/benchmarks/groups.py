@@ -107,7 +107,8 @@ async def on_the_screen(probes: int) -> None:
             p99 = statistics.quantiles(found, n=100)[98]
             print(
                 f"  {what:<10} {time.perf_counter() - begin:6.1f} s   median {statistics.median(found):6.1f}   "
-                f"p99 {p99:6.1f}   most {max(found):6.1f} ms late"
+                f"p99 {p99:6.1f}   most {max(found):6.1f} ms late",
+                flush=True,
             )
         await app.action_quit()
 
@@ -129,7 +130,7 @@ def main() -> None:
     print(f"{len(names)} probes, {os.uname().release}; milliseconds a probe: one by one, many at once, ratio")
     for what, single, many in (*through_the_agent(names), deleting(names)):
         print(f"  {what:<10} {single * 1000 / len(names):7.2f} {many * 1000 / len(names):7.2f} {many / single:6.2f}")
-    print(f"{options.screen} probes in the running program; how late its event loop is")
+    print(f"{options.screen} probes in the running program; how late its event loop is", flush=True)
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(on_the_screen(options.screen))
 
