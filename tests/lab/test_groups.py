@@ -67,12 +67,3 @@ def test_an_end_in_the_middle_of_arming_leaves_nothing(how: signal.Signals) -> N
         assert "given up: " in told
         assert "are disarmed again" in told
         assert "nothing is armed any more" in told
-
-
-def test_much_is_not_armed_without_a_question() -> None:
-    result = subprocess.run(
-        [*TRACE, "ext4_*"], capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=DEADLINE, check=False
-    )
-    assert result.returncode == 2
-    assert "entry probes to arm" in result.stderr
-    assert "--yes arms them" in result.stderr

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import AsyncIterator
 
 import pytest
 
 from explorer.agent.protocol import MOST_AT_ONCE, Code
+from explorer.commands import trace_groups
 from explorer.errors import UsageError
 from explorer.session import group_plan, groups, selection
 from explorer.session.arming import Options
@@ -203,3 +205,21 @@ async def test_what_the_agent_deletes_without_us_is_known_where_it_lives_on(
     await session.open()
     assert await session.close() == []
     assert session.deleting == told
+
+
+async def test_the_command_line_tells_first_and_without_a_terminal_arms_little_only(
+    session: Session, agent: ScriptedAgent, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))  # a pipe is nobody who could have read the numbers
+    _, selections = trace_groups.divide(["vfs_read", "tcp_*", "tcp_s*"])
+    with pytest.raises(UsageError, match="20 probes are not armed without a question") as caught:
+        await trace_groups.plan(session, selections[:1], force=False, yes=False)
+    assert caught.value.hint == "--yes arms them"
+    assert "tcp_*: 20 functions, 20 entry probes to arm" in capsys.readouterr().err
+    plans = await trace_groups.plan(session, selections[:1], force=False, yes=True)
+    await trace_groups.arm(session, plans, None, lambda: False)
+    assert "tcp_*: 20 armed in" in capsys.readouterr().err
+    agent.count("tcp_send", hits=3)
+    final = await trace_groups.disarm(session, plans)
+    [(name, total)] = trace_groups.summaries(plans, final)
+    assert (name, total.hits) == ("tcp_*, 1 of 20 probes hit", 3)
