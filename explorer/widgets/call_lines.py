@@ -74,9 +74,9 @@ def _histogram(calls: Calls, width: int) -> Iterator[list[Segment]]:
     room = max(width - 16, 1)
     for bucket in buckets:
         yield [
+            Segment("≥ ", FAINT),
             Segment(fit_right(duration(bucket.least), 6), MUTED),
-            Segment(" ≥ ", FAINT),
-            Segment(fit_right(short_count(bucket.calls), 5) + " ", TEXT if bucket.calls else FAINT),
+            Segment(fit_right(short_count(bucket.calls), 6) + " ", TEXT if bucket.calls else FAINT),
             Segment(_bar(bucket.calls, most, room), LOCATION),
         ]
 

@@ -56,7 +56,7 @@ async def test_the_card_has_a_histogram_and_what_became_of_the_calls() -> None:
         leave(agent, 3)
         await driver.until_shown("calls: 1 seen whole, 1 without a return", "#card")
         await driver.until_shown("p50 1.50ms", "#card")
-        assert "1.05ms ≥     1 █" in driver.text("#card")
+        assert "≥ 1.05ms     1 █" in driver.text("#card")
         await driver.until_shown("its thread has left it", "#events")
 
 
