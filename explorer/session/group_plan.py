@@ -65,9 +65,9 @@ class GroupPlan:
 
     def lines(self, pace: Pace, budget: Budget) -> list[str]:
         """All that there is to know before it is armed, a sentence a line."""
-        returns = "return" if self.kind is ProbeKind.RETURN else "entry"
         lines = [
-            f"{self.name}: {_count(self.wanted, 'function')}, {_count(len(self.specs), f'{returns} probe')} to arm"
+            f"{self.name}: {_count(self.wanted, 'function')}, "
+            f"{_count(len(self.specs), f'{self.kind.value} probe')} to arm"
         ]
         if self.armed:
             lines.append(f"armed already: {self.armed:,}")
@@ -152,7 +152,8 @@ def require_possible(session: Session, wanted: GroupPlan, others: int = 0) -> No
 
 def _hit_ns(mechanism: Mechanism | None, kind: ProbeKind, prices: hit_cost.Prices) -> int:
     entry = prices.ftrace if mechanism is Mechanism.FTRACE else prices.breakpoint
-    return entry + hit_cost.DECODE_NS + (prices.returned if kind is ProbeKind.RETURN else 0)
+    both = 2 if kind is ProbeKind.CALL else 1
+    return both * (entry + hit_cost.DECODE_NS) + (prices.returned if kind is not ProbeKind.ENTRY else 0)
 
 
 def _naming(names: tuple[str, ...]) -> str:

@@ -14,7 +14,6 @@ from symbols.errors import Category, KexploreError
 from symbols.query import TERM_NAMES, FunctionIndex, Query, parse
 from symbols.symbol import Symbol
 
-_RETURN = "%return"
 _OF_MODULE = re.compile(r"([A-Za-z_]\w*):([\w.]*[*?][\w.*?]*)")
 _VARIANTS = re.compile(r"[\w.$:]+" + re.escape(ALL_VARIANTS))
 
@@ -45,8 +44,9 @@ def read(text: str) -> Selection | None:
     Raises:
         UsageError: It means no set of functions that is certain.
     """
-    kind = ProbeKind.RETURN if text.endswith(_RETURN) else ProbeKind.ENTRY
-    written = text.removesuffix(_RETURN).strip()
+    suffixed = (ProbeKind.RETURN, ProbeKind.CALL)
+    kind = next((kind for kind in suffixed if text.endswith(kind.suffix)), ProbeKind.ENTRY)
+    written = text.removesuffix(kind.suffix).strip()
     if _VARIANTS.fullmatch(written) and not any(letter in written[:-2] for letter in "*?"):
         return None
     of_module = _OF_MODULE.fullmatch(written)

@@ -48,6 +48,7 @@ def planned(session: Session, text: str, *, hot: bool = False) -> GroupPlan:
     [
         ("tcp_*", "tcp_*", ProbeKind.ENTRY),
         ("*read?%return", "*read?", ProbeKind.RETURN),
+        ("tcp_*%call", "tcp_*", ProbeKind.CALL),
         ("ext4:ext4_*", "mod:ext4 ext4_*", ProbeKind.ENTRY),
         ("mod:ext4", "mod:ext4", ProbeKind.ENTRY),
         ('takes:"struct bio *" is:ftrace', 'takes:"struct bio *" is:ftrace', ProbeKind.ENTRY),
@@ -143,6 +144,16 @@ async def test_it_is_armed_by_a_few_requests_and_refusals_are_each_told(session:
     assert (agent.armed, session.probes) == ({}, {})
     assert set(agent.requests) == {"disarm_many"}
     assert session.tally.retired.hits == 7
+
+
+async def test_calls_can_be_a_group(session: Session, agent: ScriptedAgent) -> None:
+    plan = planned(session, "tcp_*%call")
+    outcome = await groups.arm(session, plan, Options())
+    assert len(agent.armed) == 2 * len(outcome.armed) == 2 * len(plan.specs)
+    assert len(agent.entries) == len(plan.specs)
+    assert all(probe.calls is not None for probe in outcome.armed)
+    await groups.disarm(session, "tcp_*%call")
+    assert agent.armed == {}
 
 
 async def test_giving_up_disarms_what_was_armed(session: Session, agent: ScriptedAgent) -> None:
