@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -104,7 +103,7 @@ def test_all_groups_of_a_dead_session_are_found_and_removed() -> None:
         lines = (TRACEFS / "dynamic_events").read_text().splitlines()
         groups = {line.partition(":")[2].partition("/")[0] for line in lines}
         assert len(groups) == 2
-        started.stop(signal.SIGKILL)
+        started.kill_with_survivors()
     with agent() as another:
         assert another.hello["leftovers"] == [min(groups)]
         assert another.ask("clean")["removed"] == [min(groups)]
