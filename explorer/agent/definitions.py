@@ -5,7 +5,7 @@ was ever enabled (kernel/trace/trace_dynevent.c; seen on 6.12), and with it the 
 probe's event is disabled only, used again when the same probe is armed again, and deleted when none is armed any more.
 
 They are made in groups of a few, each of which is deleted by one write: that takes a fifth of the time of deleting one
-by one, most of which is waiting (17 and 84 ms each, emulated), but nobody else can define, enable or delete an event
+by one once they have been recorded, most of it waiting (17 and 84 ms each, emulated), but nobody else can define, enable or delete an event
 of any kind meanwhile. Between two groups everybody else has his turn, and so has this agent's loop.
 """
 
