@@ -4,9 +4,10 @@ A definition outlives its probe because deleting a dynamic event empties the who
 was ever enabled (kernel/trace/trace_dynevent.c; seen on 6.12), and with it the events of other probes. So a disarmed
 probe's event is disabled only, used again when the same probe is armed again, and deleted when none is armed any more.
 
-They are made in groups of a few, each of which is deleted by one write: that takes a fifth of the time of deleting one
-by one once they have been recorded, most of it waiting (17 and 84 ms each, emulated), but nobody else can define, enable or delete an event
-of any kind meanwhile. Between two groups everybody else has his turn, and so has this agent's loop.
+They are made in groups of a few, each of which is deleted by one write: once they have been recorded, that takes a
+fifth of the time of deleting one by one, most of it waiting (17 and 84 ms each, emulated), but nobody else can define,
+enable or delete an event of any kind meanwhile. Between two groups everybody else has his turn, and so has this agent's
+loop.
 """
 
 from __future__ import annotations
