@@ -121,7 +121,10 @@ async def read_by_threads(session: Session, reads: int) -> tuple[Probe, list[Eve
     process = await asyncio.create_subprocess_exec(sys.executable, "-I", "-S", "-c", THREADS, str(reads))
     assert await process.wait() == 0
     await session.disarm(probe.spec)
-    events = [event for event in own(session, process.pid) if event.tid != process.pid]
+    others = {os.getpid(), process.pid}  # of a thread that is gone, the process need not be known
+    ours = os.path.basename(sys.executable)[:15]
+    events = [e for e in session.journal.between(1, 1 << 40) if e.comm == ours and e.tid not in others]
+    events = [event for event in events if event.pid in (process.pid, None)]
     assert all(value(session, event, "count") == value(session, event, "return") for event in events)
     return probe, events
 
@@ -138,7 +141,9 @@ async def test_threads_are_kept_apart_to_the_last_call(session: Session) -> None
 async def test_where_most_cannot_be_shown_no_pair_is_wrong(session: Session) -> None:
     probe, events = await read_by_threads(session, 2000)
     assert probe.counters.not_shown > 0
-    assert events
+    figures = calls_of(probe).figures()
+    assert figures["not_paired_across_gaps"] > 0
+    assert len(events) <= figures["seen_whole"] + figures["no_return"] + figures["under_way"]
 
 
 async def test_a_recursion_has_its_depths(session: Session) -> None:
