@@ -43,9 +43,6 @@ _NEGATED_TERM = re.compile(r"-(?=[a-z]+:)")
 """What argparse would take for an option."""
 
 
-_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600}
-
-
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
     main = argparse.ArgumentParser(
@@ -130,7 +127,7 @@ def parser() -> argparse.ArgumentParser:
         "it cannot (returns, offsets, functions without a call site of ftrace), by a probe that records nothing.",
     )  # fmt: skip
     count.add_argument("what", metavar="PATTERN|PROBE", nargs="+", help="tcp_*, ext4:ext4_*_open, or as for trace")
-    count.add_argument("--for", dest="seconds", type=_duration, metavar="TIME", help="10s, 500ms, 2m, or seconds")
+    count.add_argument("--for", dest="seconds", type=_time, metavar="TIME", help="end after TIME (10s, 500ms, 2m)")
     count.add_argument(
         "--max-rate", type=_natural, metavar="N",
         help="calls a second above which a function is counted no more; 0: no guard (default: 2%% of a core in all)",
@@ -233,6 +230,15 @@ def _time_limit(text: str) -> TimeLimit:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
+def _time(text: str) -> float:
+    from explorer.session.time_limit import seconds_of
+
+    try:
+        return seconds_of(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def _natural(text: str) -> int:
     number = int(text)
     if not 0 <= number <= 1_000_000_000:
@@ -245,11 +251,6 @@ def _positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError("must be 1 or more")
     return number
-
-
-def _duration(text: str) -> float:
-    unit = next((unit for unit in _UNITS if text.endswith(unit)), "")
-    return _seconds(text.removesuffix(unit)) * _UNITS.get(unit, 1)
 
 
 def _seconds(text: str) -> float:
