@@ -11,12 +11,12 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.screen import Screen
 from textual.widgets import Input, Static
 
 from explorer.screens.disassembly import DisassemblyScreen
 from explorer.screens.group_requests import GroupRequests
 from explorer.screens.inspector import InspectorScreen
+from explorer.screens.panes import PanedScreen
 from explorer.screens.probe_requests import ProbeRequests
 from explorer.screens.types import PREFIX, TypesScreen
 from explorer.session.change import Change
@@ -41,34 +41,19 @@ from explorer.widgets.status_bar import StatusBar
 from symbols.search import highlight
 from symbols.symbol import Symbol
 
-PANES = ("search", "functions", "card", "probes", "events")
 REFRESH = 0.1
 """Seconds between two drawings of a session's changes, however many there are."""
 
 
-class BrowseScreen(Screen[None]):
-    """Shows the session of a switchboard; one layout, which CSS classes fit to the size of the terminal."""
+class BrowseScreen(PanedScreen):
+    """Shows the session of a switchboard."""
 
     HELP: ClassVar[str] = "everywhere"
-    HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (60, "-narrow"), (100, "-wide")]  # noqa: RUF012 - declared so by Textual
-    VERTICAL_BREAKPOINTS = [(0, "-flat"), (15, "-short"), (32, "-tall")]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("slash", "focus_pane('search')", "Search", id="browse.search", tooltip="Back to the search box"),
         Binding("escape", "back", "Back", show=False, id="browse.back",
                 tooltip="Undo the zoom, clear the query, go back to the search box; never quits"),
-        Binding("z", "zoom", "Zoom", id="browse.zoom", tooltip="The focused pane alone, or all panes again"),
         Binding("t", "app.targets", "Target", id="browse.target",
                 tooltip="Look at another kernel: this machine's, through sudo, or the lab's"),
-        Binding("1", "focus_pane('search')", "Search box", show=False, id="browse.pane-1", tooltip="The search box"),
-        Binding("2", "focus_pane('functions')", "Functions", show=False, id="browse.pane-2", tooltip="The functions"),
-        Binding("3", "focus_pane('card')", "Card", show=False, id="browse.pane-3", tooltip="The function's card"),
-        Binding("4", "focus_pane('probes')", "Probes", show=False, id="browse.pane-4", tooltip="The probes"),
-        Binding("5", "focus_pane('events')", "Events", show=False, id="browse.pane-5", tooltip="The events"),
-        # With priority: a key that comes right behind, as over a slow line, is then for the next pane already.
-        Binding("tab", "app.focus_next", "Next pane", show=False, id="browse.next-pane", priority=True,
-                tooltip="The next pane"),
-        Binding("shift+tab", "app.focus_previous", "Previous pane", show=False, id="browse.previous-pane",
-                priority=True, tooltip="The previous pane"),
     ]  # fmt: skip
 
     def __init__(self, switchboard: Switchboard) -> None:
@@ -271,33 +256,14 @@ class BrowseScreen(Screen[None]):
 
     # Panes
 
-    def action_focus_pane(self, pane: str) -> None:
-        """Focus a pane; a zoomed one gives way to it."""
-        if self._zoomed and self._zoomed != pane:
-            self._zoom(pane)
-        self.set_focus(self.query_one(f"#{pane}"))  # at once: focus() would let a fast next key go to the old pane
-
     def on_descendant_focus(self) -> None:
         """In a small terminal the probes take the card's place while they have the focus."""
         self.set_class(self.focused is self.probes, "-probes")
 
-    def action_zoom(self) -> None:
-        """The focused pane alone, or all again."""
-        self._zoom("" if self._zoomed or self.focused is None else self.focused.id or "")
-
-    @property
-    def _zoomed(self) -> str:
-        return next((pane for pane in PANES if self.has_class(f"-zoom-{pane}")), "")
-
-    def _zoom(self, pane: str) -> None:
-        self.remove_class(*(f"-zoom-{other}" for other in PANES))
-        if pane:
-            self.add_class(f"-zoom-{pane}")
-
     def action_back(self) -> None:
         """One step back: out of the zoom, out of the query, to the search box."""
-        if self._zoomed:
-            self._zoom("")
+        if self.zoomed:
+            self.zoom("")
         elif self.focused is self.search_box:
             self.search_box.value = ""
         else:

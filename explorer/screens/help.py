@@ -120,6 +120,9 @@ def _title(node: DOMNode) -> str:
 
 
 def _bindings(kind: type[DOMNode]) -> list[Binding]:
-    """The bindings that a class itself declares."""
-    declared = kind.__dict__.get("BINDINGS", [])
+    """The bindings that a class itself declares; of a screen also those of the screens that it is built on."""
+    bases = [
+        base for base in reversed(kind.__mro__) if base is kind or (issubclass(base, Screen) and base is not Screen)
+    ]
+    declared = [binding for base in bases for binding in base.__dict__.get("BINDINGS", [])]
     return [binding for binding in declared if isinstance(binding, Binding)]

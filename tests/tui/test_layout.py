@@ -9,9 +9,10 @@ from textual.binding import Binding
 from textual.widget import Widget
 
 from explorer.app import KexploreApp
-from explorer.screens.browse import PANES, BrowseScreen
+from explorer.screens.browse import BrowseScreen
 from explorer.screens.help import HelpScreen, HelpText, sections_of
 from explorer.screens.inspector import InspectorScreen
+from explorer.screens.panes import PANES
 from explorer.screens.targets import TargetList, TargetsScreen
 from explorer.widgets.event_pane import EventPane
 from explorer.widgets.function_card import FunctionCard
