@@ -122,7 +122,7 @@ def test_what_cannot_be_counted_is_told(quiet: dict[str, str]) -> None:
 def test_a_count_whose_agent_was_killed_is_found_and_removed(quiet: dict[str, str]) -> None:
     with agent() as running:
         count(running, [[CALLED, ""]])
-        running.stop(signal.SIGKILL)
+        running.kill_with_survivors()
     left = [name for name in os.listdir(TRACEFS / "instances") if name.startswith(f"kexplore_{running.process.pid}_")]
     assert len(left) == 1
     assert CALLED in (TRACEFS / "enabled_functions").read_text()
