@@ -41,6 +41,10 @@ test-6.1: $(VENV)/.development $(VENV)/.oracles ## the whole lab layer on Debian
 fuzz: $(VENV)/.development ## damaged data for every parser: 10,000 examples each, or EXAMPLES=N
 	@$(PYTHON) -m pytest tests/fuzz --hypothesis-profile=fuzz
 
+chaos: $(VENV)/.development ## on the lab kernel: 10 seeds of 300 random actions, 10,000 senseless requests; hours
+	@$(KEXPLORE) lab -- $(PYTHON) -m tests.chaos --seeds 10 --actions 300
+	$(KEXPLORE) lab -- $(PYTHON) -m tests.agent_fuzz --requests 10000
+
 check: $(VENV)/.development ## lint, types, import walls
 	@$(VENV)/bin/ruff check $(SOURCES)
 	$(VENV)/bin/ruff format --check $(SOURCES)
