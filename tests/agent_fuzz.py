@@ -21,10 +21,13 @@ _MOST_MEMORY = 200_000
 """KiB that an agent may need, whatever it is asked."""
 
 
-def converse(frames: list[bytes]) -> tuple[int, int]:
+def converse(frames: list[bytes], *options: str) -> tuple[int, int]:
     """Say all of it to one agent, which may end before; how many requests it answered, and its memory (KiB)."""
     process = subprocess.Popen(
-        [sys.executable, "-I", "-S", "-B", str(AGENT)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
+        [sys.executable, "-I", "-S", "-B", str(AGENT), *options],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        bufsize=0,
     )
     assert process.stdin is not None
     assert process.stdout is not None

@@ -1,0 +1,61 @@
+"""Names that processes choose, of themselves and of files, cannot do anything to whoever looks at them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.agent_driver import agent
+from tests.lab.test_trace_command import KEXPLORE, OPEN
+from tests.lab.tracing_state import DEADLINE
+
+COMM = b"\x1b[2J[b]\n\xff\x07\"'%"
+"""As long as a name of a thread may be."""
+FILE = b"/\x1b]0;owned\x07\n\r[red]\xff\xfe\xe2\x80\xae</script>$(reboot)"
+PROGRAM = f"""
+open("/proc/self/comm", "wb").write({COMM!r})
+try:
+    open({FILE!r})
+except OSError:
+    pass
+"""
+COMMAND = ["--", sys.executable, "-I", "-S", "-c", PROGRAM]
+
+
+def trace(*options: str) -> bytes:
+    """What ``kexplore trace`` prints of the program, on both streams together."""
+    result = subprocess.run(
+        [*KEXPLORE, "trace", OPEN, *options, *COMMAND], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, timeout=DEADLINE, check=False,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stdout
+    return result.stdout
+
+
+def test_they_come_out_of_the_kernel_as_they_are() -> None:
+    with agent() as started:
+        started.credit(10_000)
+        values = [{"register": "si", "dereference": [0], "type": "string"}]
+        probe = started.arm(OPEN, values=values)
+        subprocess.run(COMMAND[1:], check=True)
+        started.disarm(probe)
+        seen = {(row[5], row[7][0]) for row in started.rows_of(probe)}
+        assert tuple(name.decode("utf-8", "surrogateescape") for name in (COMM, FILE)) in seen
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_they_are_printed_so_that_no_terminal_and_no_reader_of_lines_is_moved(form: str) -> None:
+    printed = trace(*(["--json"] if form == "json" else []))
+    assert all(byte == 0x0A or byte >= 0x20 for byte in printed), "no control characters"
+    assert b"owned" in printed
+    if form == "text":
+        assert rb"\x1b]0;owned\x07\n\r[red]\xff\xfe\u202e</script>" in printed
+        assert rb"\x1b[2J[b]\n\xff\x07" in printed
+    else:
+        events = [json.loads(line) for line in printed.splitlines() if line.startswith(b'{"t"')]
+        [hostile] = [event for event in events if "owned" in str(event["values"]["filename"]["text"])]
+        assert hostile["values"]["filename"]["text"].encode("utf-8", "surrogateescape") == FILE
+        assert hostile["comm"].encode("utf-8", "surrogateescape") == COMM
