@@ -200,7 +200,7 @@ def _tell(current: Session, wanted: _Wanted, probes: list[Probe], *, as_json: bo
         print(json.dumps({"summary": summary}), flush=True)
     else:
         _print_table(rows)
-    silent = calls.places + len(probes) - sum(each.places for each in functions) - len(probes)
+    silent = calls.places - sum(each.places for each in functions)
     if silent:
         narrate(f"{silent:,} were not called")
     if calls.lost:
