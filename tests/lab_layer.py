@@ -166,6 +166,7 @@ class Guest:
             cwd=root,
             env={"PYTEST_DEBUG_TEMPROOT": "/run", "HYPOTHESIS_STORAGE_DIRECTORY": "/run/hypothesis"},
             series=series,
+            bcc=True,
         )
         await self._lab.send_input(request)
         await self._lab.send_input(b"")

@@ -11,6 +11,7 @@ from explorer.agent import protocol, tracefs_place
 from explorer.agent.cleanup import leftovers
 from explorer.agent.facts import Facts
 from explorer.agent.failure import RequestError
+from explorer.agent.lockdown import lockdown_mode
 from explorer.agent.probe_definition import REGISTERS
 from explorer.agent.protocol import Code, Message
 from explorer.agent.tracefs import Tracefs, read
@@ -120,16 +121,6 @@ def _forbidden(root: str, error: PermissionError) -> RequestError:
             "lockdown comes with Secure Boot or the kernel option lockdown=, and cannot be lifted while it runs",
         )  # fmt: skip
     return RequestError(Code.NOT_PERMITTED, "the kernel forbids probes to this process", "is this a container?")
-
-
-def lockdown_mode(root: str) -> str:
-    """``integrity`` or ``confidentiality``; "" when the kernel is not locked down or does not say."""
-    try:
-        modes = Facts(root).text("lockdown")
-    except RequestError:
-        return ""  # no lockdown in this kernel, or securityfs is not mounted
-    chosen = modes.partition("[")[2].partition("]")[0]
-    return "" if chosen == "none" else chosen
 
 
 def _switched_off(root: str) -> Optional[RequestError]:

@@ -41,6 +41,7 @@ def _parser() -> argparse.ArgumentParser:
         "--kernel", choices=ALL_SERIES, default=SERIES_6_12.name,
         help="Debian's series of kernels: 6.12 (the default), or 6.1, which knows less",
     )  # fmt: skip
+    parser.add_argument("--bcc", action="store_true", help="with bcc and the kernel's headers: 70 MB more to fetch")
     parser.add_argument("--time-limit", type=_positive(float), metavar="S", help="seconds that the command may take")
     parser.add_argument("--memory", type=_positive(int), metavar="MB", default=2048, help="of the guest (2048)")
     parser.add_argument("--cpus", type=_positive(int), metavar="N", default=2, help="of the guest (2)")
@@ -106,6 +107,7 @@ async def _run(options: argparse.Namespace) -> int:
         memory_mb=options.memory,
         cpus=options.cpus,
         series=ALL_SERIES[options.kernel],
+        bcc=options.bcc,
     )
     async with lab:
         helping = [asyncio.create_task(_pass_input(lab))]

@@ -48,7 +48,7 @@ async def initramfs(image: KernelImage, progress: Progress) -> Path | None:
     with tempfile.TemporaryDirectory(dir=image.root) as name:
         directory = Path(name)
         progress(f"fetching {_SHELL_PACKAGE}, to load {', '.join(_NEEDED)} with")
-        await Apt().unpack(_SHELL_PACKAGE, directory)
+        await Apt().unpack([_SHELL_PACKAGE], directory)
         shell = next((directory / path for path in _SHELLS if (directory / path).exists()), None)
         if shell is None:
             raise LabError(f"the package {_SHELL_PACKAGE} holds no busybox", "this is a fault of kexplore: report it")

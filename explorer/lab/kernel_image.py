@@ -1,27 +1,20 @@
 """The lab's kernel: Debian's own build, downloaded and unpacked into the cache, never installed.
 
-The cache holds one directory a package, ``$XDG_CACHE_HOME/kexplore/lab/kernels/PACKAGE``. It appears there whole, by a
-rename, so a process killed half way leaves no half kernel; a lock keeps two from fetching at once.
+The cache holds one directory a package, ``$XDG_CACHE_HOME/kexplore/lab/kernels/PACKAGE``.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import fcntl
 import os
 import re
-import shutil
-import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from explorer.cache import cache_root
+from explorer.lab.cached_directory import locked, unfinished
 from explorer.lab.errors import LabError
 from explorer.lab.packages import Apt, Progress
-
-_UNFINISHED = ".unfinished-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +86,9 @@ async def kernel_image(series: KernelSeries, cache: Path, progress: Progress) ->
     if (cached := _newest(series, kernels)) is not None:
         return cached
     kernels.mkdir(parents=True, exist_ok=True)
-    async with _locked(cache / "lock", progress):
+    async with locked(cache, "the kernel", progress):
         if (cached := _newest(series, kernels)) is not None:
             return cached
-        for unfinished in kernels.glob(_UNFINISHED + "*"):  # of a process that was killed: we hold the lock
-            shutil.rmtree(unfinished)
         return await _fetch(series, kernels, progress)
 
 
@@ -112,27 +103,19 @@ def _newest(series: KernelSeries, kernels: Path) -> KernelImage | None:
 
 async def _fetch(series: KernelSeries, kernels: Path, progress: Progress) -> KernelImage:
     apt = Apt()
-    package = await _package(series, apt)
-    if package is None:
-        progress("refreshing apt's package lists")
-        await apt.update()
+
+    async def wanted() -> list[str]:
         package = await _package(series, apt)
-    if package is None:
-        raise LabError(
-            f"apt knows no cloud kernel {series.name} ({' or '.join(series.packages)})",
-            "the lab needs the package lists of Debian 12 (with security updates) or 13 for amd64",
-        )
-    progress(f"fetching the kernel ({await apt.size(package) / 1e6:.0f} MB)")
-    unpacked = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=kernels))
-    try:
-        try:
-            await apt.unpack(package, unpacked)
-        except LabError:
-            # Versions that a security update replaced vanish from the servers before our lists know.
-            progress("that kernel has vanished; refreshing apt's package lists")
-            await apt.update()
-            package = await _package(series, apt) or package
-            await apt.unpack(package, unpacked)
+        return [] if package is None else [package]
+
+    with unfinished(kernels) as unpacked:
+        packages = await apt.fetch("the kernel", wanted, unpacked, progress)
+        if not packages:
+            raise LabError(
+                f"apt knows no cloud kernel {series.name} ({' or '.join(series.packages)})",
+                "the lab needs the package lists of Debian 12 (with security updates) or 13 for amd64",
+            )
+        (package,) = packages
         match = series.package_pattern.fullmatch(package)
         assert match is not None
         image = KernelImage(match["release"], kernels / package)
@@ -140,10 +123,7 @@ async def _fetch(series: KernelSeries, kernels: Path, progress: Progress) -> Ker
             raise LabError(
                 f"the package {package} holds no {image.kernel.name}", "this is a fault of kexplore: report it"
             )
-        unpacked.chmod(0o755)
         unpacked.rename(image.root)
-    finally:
-        shutil.rmtree(unpacked, ignore_errors=True)  # gone after the rename
     return image
 
 
@@ -152,23 +132,3 @@ async def _package(series: KernelSeries, apt: Apt) -> str | None:
         if (package := await apt.dependency(name, series.package_pattern)) is not None:
             return package
     return None
-
-
-@contextlib.asynccontextmanager
-async def _locked(path: Path, progress: Progress) -> AsyncIterator[None]:
-    descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
-    try:
-        told = False
-        # Polled, not waited for in a thread: a thread in flock() cannot be cancelled.
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if not told:
-                    progress("another kexplore is fetching the kernel; waiting for it")
-                    told = True
-                await asyncio.sleep(0.2)
-        yield
-    finally:
-        os.close(descriptor)

@@ -14,11 +14,13 @@ from typing import Self
 
 from explorer.lab import qemu, tether
 from explorer.lab.acceleration import Acceleration, acceleration
+from explorer.lab.bcc_files import bcc_files
 from explorer.lab.channel import Channel, TerminalSize
 from explorer.lab.console import Console
 from explorer.lab.errors import LabError, LabTimeLimitError
 from explorer.lab.guest import frames
 from explorer.lab.initramfs import initramfs
+from explorer.lab.kernel_headers import kernel_headers
 from explorer.lab.kernel_image import SERIES_6_12, KernelImage, KernelSeries, cache_directory, kernel_image
 from explorer.lab.packages import Programs, Progress, programs
 from explorer.lab.qemu import Hardware
@@ -74,6 +76,7 @@ class Lab:
         env: Mapping[str, str] | None = None,
         cwd: str | None = None,
         series: KernelSeries = SERIES_6_12,
+        bcc: bool = False,
     ) -> Self:
         """Fetch what is missing, boot, start the command; returns when it has been started.
 
@@ -89,6 +92,7 @@ class Lab:
             env: Variables for the command beside the lab's own.
             cwd: The command's directory; the current one by default.
             series: Which kernel.
+            bcc: Bring bcc and the kernel's headers, 70 MB more to fetch; the command finds them through variables.
 
         Raises:
             LabError: The lab cannot be had here, or did not come up.
@@ -102,8 +106,9 @@ class Lab:
             image = await kernel_image(series, cache, progress)
             first_files = await initramfs(image, progress)
             accelerated = await acceleration(found.qemu, image, cache, progress)
+            variables = await _bcc_variables(image, cache, progress) if bcc else {}
         except OSError as error:
-            hint = "set XDG_CACHE_HOME to a directory with 100 MB that you may write to"
+            hint = "set XDG_CACHE_HOME to a directory with 500 MB that you may write to"
             raise LabError(f"the lab cannot keep its kernel in {cache}: {error.strerror}", hint) from error
         lab = cls(image, accelerated, progress, output)
         how = " (no KVM: emulated, slow)" if accelerated is Acceleration.EMULATED else ""
@@ -114,7 +119,7 @@ class Lab:
             await channel.configure(
                 command=list(command) if command is not None else None,
                 cwd=cwd or os.getcwd(),
-                environment=_environment(env or {}),
+                environment=_environment({**variables, **(env or {})}),
                 terminal=terminal,
                 overlay=str(image.module("overlay")),
                 boot=str(image.kernel.parent),
@@ -270,6 +275,14 @@ class Lab:
 
     def _expire(self, limit: float) -> None:
         self._settle(LabTimeLimitError(f"the command did not end in {limit:g} s", console=self.console))
+
+
+async def _bcc_variables(image: KernelImage, cache: Path, progress: Progress) -> dict[str, str]:
+    """Where a command in the guest finds bcc and what bcc compiles with."""
+    return {
+        "KEXPLORE_BCC": str(await bcc_files(cache, progress)),
+        "BCC_KERNEL_SOURCE": str(await kernel_headers(image, cache, progress)),
+    }
 
 
 def _environment(given: Mapping[str, str]) -> dict[str, str]:

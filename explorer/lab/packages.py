@@ -9,7 +9,7 @@ import asyncio
 import os
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,30 +108,85 @@ class Apt:
 
     async def dependency(self, package: str, pattern: re.Pattern[str]) -> str | None:
         """The first dependency of a package whose name matches; None when apt knows no such package or dependency."""
-        status, output = await _run(
-            *tether.command(self._cache, "depends", "--no-recommends", "--no-suggests", package)
-        )
-        if status != 0:
-            return None
-        names = re.findall(r"Depends: (\S+)", output.decode(errors="replace"))
+        names = (await self._dependencies(package)).get(package, [])
         return next((name for name in names if pattern.fullmatch(name)), None)
 
-    async def size(self, package: str) -> int:
-        """Bytes to download."""
-        output = await self._ask(self._cache, "show", "--no-all-versions", package)
-        found = re.search(r"^Size: (\d+)$", output.decode(errors="replace"), re.MULTILINE)
-        if found is None:
-            raise LabError(f"apt-cache does not know the size of {package}", "run: sudo apt-get update")
-        return int(found.group(1))
+    async def with_dependencies(self, package: str, pattern: re.Pattern[str]) -> list[str]:
+        """A package and those it needs, in any number of steps, whose names match; empty when apt does not know it."""
+        known = await self._dependencies(package, "--recurse")
+        found = [package] if package in known else []
+        for name in found:  # which grows on the way
+            matching = (other for other in dict.fromkeys(known.get(name, [])) if pattern.fullmatch(other))
+            found += [other for other in matching if other not in found]
+        return found
 
-    async def unpack(self, package: str, directory: Path) -> None:
-        """Download a package and unpack its files into a directory.
+    async def _dependencies(self, package: str, *options: str) -> dict[str, list[str]]:
+        """What each package named in apt's answer depends on; empty when apt does not know the one asked for."""
+        unwanted = ("recommends", "suggests", "conflicts", "breaks", "replaces", "enhances")
+        chosen = [f"--no-{kind}" for kind in unwanted]
+        status, output = await _run(*tether.command(self._cache, "depends", *chosen, *options, package))
+        if status != 0:
+            return {}
+        found: dict[str, list[str]] = {}
+        names: list[str] = []
+        for line in output.decode(errors="replace").splitlines():
+            if not line.startswith((" ", "|")):
+                names = found.setdefault(line, [])
+            elif match := re.search(r"Depends: (\S+)", line):
+                names.append(match[1])
+        return found
+
+    async def fetch(
+        self, what: str, wanted: Callable[[], Awaitable[list[str]]], directory: Path, progress: Progress
+    ) -> list[str]:
+        """Download packages and unpack them into a directory; package lists that are missing or old are refreshed.
+
+        Args:
+            what: What the packages are, in words.
+            wanted: Asks apt for their names; empty when it does not know them.
+            directory: Where their files go.
+            progress: Takes a line about what is being done.
+
+        Returns:
+            The packages unpacked; empty when apt does not know them.
+
+        Raises:
+            LabError: The download or the unpacking failed.
+        """
+        packages = await wanted()
+        if not packages:
+            progress("refreshing apt's package lists")
+            await self.update()
+            packages = await wanted()
+        if not packages:
+            return []
+        progress(f"fetching {what} ({await self.size(packages) / 1e6:.0f} MB)")
+        try:
+            await self.unpack(packages, directory)
+        except LabError:
+            # Versions that a security update replaced vanish from the servers before our lists know.
+            progress("that version has vanished; refreshing apt's package lists")
+            await self.update()
+            packages = await wanted() or packages
+            await self.unpack(packages, directory)
+        return packages
+
+    async def size(self, packages: Sequence[str]) -> int:
+        """Bytes to download."""
+        output = await self._ask(self._cache, "show", "--no-all-versions", *packages)
+        found = re.findall(r"^Size: (\d+)$", output.decode(errors="replace"), re.MULTILINE)
+        if not found:
+            raise LabError(f"apt-cache does not know the size of {packages[0]}", "run: sudo apt-get update")
+        return sum(map(int, found))
+
+    async def unpack(self, packages: Sequence[str], directory: Path) -> None:
+        """Download packages and unpack their files into a directory.
 
         Raises:
             LabError: The download or the unpacking failed.
         """
         # As root apt would become the user _apt, which may not write into a private cache directory.
-        await self._ask(self._get, "-o", "APT::Sandbox::User=root", "download", package, cwd=directory)
+        await self._ask(self._get, "-o", "APT::Sandbox::User=root", "download", *packages, cwd=directory)
         for archive in directory.glob("*.deb"):
             await self._ask(self._deb, "--extract", str(archive), str(directory))
             archive.unlink()

@@ -20,8 +20,9 @@ RELEASE = "6.12.9+deb12-cloud-amd64"
 APT_CACHE = """#!/bin/sh
 case "$1" in
 depends)
-    [ -e $STATE/lists ] && [ "$4" = linux-image-6.12-cloud-amd64 ] || exit 100
-    echo "$4"; echo "  Depends: $(cat $STATE/lists)";;
+    for name; do :; done
+    [ -e $STATE/lists ] && [ "$name" = linux-image-6.12-cloud-amd64 ] || exit 100
+    echo "$name"; echo "  Depends: $(cat $STATE/lists)";;
 show) echo "Package: x"; echo "Size: 34307256";;
 esac
 """
