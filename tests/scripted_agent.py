@@ -227,8 +227,8 @@ class ScriptedAgent:
         kernel["boot_id"] = "b"
         return {
             "op": "hello", "version": protocol.VERSION, "pid": 1, "euid": self.euid, "python": "3.11", "kernel": kernel,
-            "probing": self.probing, "tracefs": None, "features": {}, "registers": REGISTERS,
-            "leftovers": self.leftovers,
+            "probing": self.probing, "bpf": {"can": False, "cause": "bcc is not installed", "hint": "install it"},
+            "tracefs": None, "features": {}, "registers": REGISTERS, "leftovers": self.leftovers,
         }  # fmt: skip
 
     async def _answer(self, message: protocol.Message) -> None:

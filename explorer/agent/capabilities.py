@@ -7,7 +7,7 @@ import os
 import sys
 from typing import Dict, List, Optional
 
-from explorer.agent import protocol, tracefs_place
+from explorer.agent import bcc_package, protocol, tracefs_place
 from explorer.agent.cleanup import leftovers
 from explorer.agent.facts import Facts
 from explorer.agent.failure import RequestError
@@ -51,6 +51,7 @@ def hello(root: str) -> Message:
         features["function_tracer"] = "function" in read(os.path.join(place, "available_tracers")).split()
         left = leftovers(Tracefs(root), root)
     machine = os.uname().machine
+    no_bpf = bcc_package.why_not(root)
     return {
         "op": "hello",
         "version": protocol.VERSION,
@@ -63,6 +64,11 @@ def hello(root: str) -> Message:
             "code": refusal.code.value if refusal else None,
             "cause": refusal.message if refusal else None,
             "hint": refusal.hint if refusal else None,
+        },
+        "bpf": {
+            "can": no_bpf is None,
+            "cause": no_bpf.message if no_bpf else None,
+            "hint": no_bpf.hint if no_bpf else None,
         },
         "tracefs": place,
         "features": features,

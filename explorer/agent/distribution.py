@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import os
 import re
-from typing import Dict
+from typing import Dict, Optional
 
 
 class Wanted(enum.Enum):
@@ -15,11 +15,12 @@ class Wanted(enum.Enum):
     HEADERS = "headers"
 
 
+_IN_WORDS = {Wanted.BCC: "bcc with its Python package", Wanted.HEADERS: "the headers of the running kernel"}
 _COMMANDS = {
-    "debian": ("apt-get install", "python3-bpfcc", "linux-headers-{release}"),
-    "fedora": ("dnf install", "python3-bcc", "kernel-devel-{release}"),
-    "suse": ("zypper install", "python3-bcc", "kernel-default-devel"),
-    "arch": ("pacman -S", "python-bcc", "linux-headers"),
+    "debian": ("apt-get install", {Wanted.BCC: "python3-bpfcc", Wanted.HEADERS: "linux-headers-{release}"}),
+    "fedora": ("dnf install", {Wanted.BCC: "python3-bcc", Wanted.HEADERS: "kernel-devel-{release}"}),
+    "suse": ("zypper install", {Wanted.BCC: "python3-bcc", Wanted.HEADERS: "kernel-default-devel"}),
+    "arch": ("pacman -S", {Wanted.BCC: "python-bcc", Wanted.HEADERS: "linux-headers"}),
 }
 _FAMILIES = {
     "debian": "debian", "ubuntu": "debian",
@@ -29,18 +30,16 @@ _FAMILIES = {
 }  # fmt: skip
 
 
-def install_hint(root: str, wanted: Wanted) -> str:
+def install_hint(root: str, *wanted: Wanted) -> str:
     """The command that installs it on the machine whose file tree begins at ``root``, by ``/etc/os-release``."""
     family = _family(root)
     if family is None:
-        what = "bcc with its Python package" if wanted is Wanted.BCC else "the headers of the running kernel"
-        return f"install {what} from your distribution"
-    command, bcc, headers = _COMMANDS[family]
-    package = bcc if wanted is Wanted.BCC else headers.format(release=os.uname().release)
-    return f"sudo {command} {package}"
+        return f"install from your distribution: {' and '.join(_IN_WORDS[what] for what in wanted)}"
+    command, packages = _COMMANDS[family]
+    return f"sudo {command} {' '.join(packages[what].format(release=os.uname().release) for what in wanted)}"
 
 
-def _family(root: str) -> str | None:
+def _family(root: str) -> Optional[str]:
     names = _os_release(root)
     for name in f"{names.get('ID', '')} {names.get('ID_LIKE', '')}".split():
         known = _FAMILIES.get(name) or _FAMILIES.get(name.partition("-")[0])

@@ -105,8 +105,9 @@ that is sent unasked, gets a new number; new requests need none, as both sides c
 **Agent to explorer, unasked**
 
 * ``hello``, once, first: ``{version, pid, euid, python, kernel: {release, version, machine, hostname, cpus, boot_id},
-  probing: {can, code, cause, hint}, tracefs: path or null, features: {name: bool}, registers: [names],
-  leftovers: [groups of dead sessions]}``. ``probing.can`` false comes with the cause in words.
+  probing: {can, code, cause, hint}, bpf: {can, cause, hint}, tracefs: path or null, features: {name: bool},
+  registers: [names], leftovers: [groups of dead sessions]}``. ``can`` false comes with the cause in words;
+  ``bpf.can`` true means that nothing is known to speak against bcc, which has not been loaded yet.
 * ``batch``, at most 20 a second and only when something changed: ``{counters: {probe: COUNTERS}, lost, rows: [ROW],
   guard: {probe: GUARD}}``, without ``guard`` where there is nothing new in it.
   COUNTERS is ``[hits, missed, lost, filtered, not_shown]``, totals since the probe was armed, and

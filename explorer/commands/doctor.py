@@ -11,7 +11,6 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 from explorer.commands import doctor_engines
 from explorer.commands.connection import session
@@ -29,7 +28,6 @@ _FACTS = {
     "btf:vmlinux": ("types", "BTF gives prototypes"),
 }
 _PACKAGES = ("textual", "rapidfuzz", "pyelftools", "capstone")
-_BCC_PLACES = ("/usr/lib/python3/dist-packages/bcc", f"/usr/lib/python3.{sys.version_info.minor}/site-packages/bcc")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -52,6 +50,8 @@ async def _examine(snapshot: str | None) -> list[Finding]:
         findings.append(await doctor_engines.debuginfo(current))
         findings.append(_addresses(current))
         findings += doctor_engines.engines(hello)
+        if hello.snapshot is None:
+            findings.append(doctor_engines.bpf(hello))
     findings.append(_terminal())
     findings += _installation()
     return findings
@@ -117,24 +117,8 @@ def _terminal() -> Finding:
 def _installation() -> Iterator[Finding]:
     versions = [f"{name} {importlib.metadata.version(name)}" for name in _PACKAGES]
     yield Finding("python", Standing.GOOD, f"{sys.version.split()[0]}; {', '.join(versions)}")
-    yield _bcc()
     qemu = shutil.which("qemu-system-x86_64")
     if qemu is None:
         yield Finding("lab", Standing.LESS, "QEMU is not installed", "kexplore lab installs it when run as root")
     else:
         yield Finding("lab", Standing.GOOD, f"{qemu}; /dev/kvm {'exists' if os.path.exists('/dev/kvm') else 'absent'}")
-
-
-def _bcc() -> Finding:
-    """The distribution's bcc; the package of that name on PyPI is a crystal-lattice library."""
-    try:
-        version = importlib.metadata.version("bcc")
-    except importlib.metadata.PackageNotFoundError:
-        version = ""
-    if version:
-        text = f"the package bcc {version} from PyPI is another thing than BPF's bcc"
-        return Finding("bcc", Standing.LESS, text, "pip uninstall bcc")
-    for place in _BCC_PLACES:
-        if Path(place).is_dir():
-            return Finding("bcc", Standing.GOOD, f"{place} (no engine uses it yet)")
-    return Finding("bcc", Standing.GOOD, "not installed (no engine needs it yet)")

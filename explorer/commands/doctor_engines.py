@@ -25,6 +25,16 @@ def engines(hello: Hello) -> Iterator[Finding]:
         yield Finding("counting", Standing.LESS, cause)
 
 
+def bpf(hello: Hello) -> Finding:
+    """Whether the bpf engine could be used, told without loading bcc."""
+    if hello.no_probes:
+        return Finding("bpf engine", Standing.BAD, "it needs probes, too")
+    refusal = hello.bpf_refusal()
+    if refusal is not None:
+        return Finding("bpf engine", Standing.LESS, refusal.message, refusal.hint)
+    return Finding("bpf engine", Standing.GOOD, "bcc and the kernel's headers are there")
+
+
 async def debuginfo(current: Session) -> Finding:
     """Where the kernel's debug information is, or how to get it."""
     use = "source lines, inlined copies, prototypes that BTF lacks"

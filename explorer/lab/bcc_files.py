@@ -1,7 +1,7 @@
 """bcc for the guest: Debian's package and every library it needs, unpacked into the cache, never installed.
 
 Nothing of it is taken from this machine, where another version of a library may be installed, or none. In the guest the
-agent finds it through ``$KEXPLORE_BCC`` (``explorer/agent/bcc_library.py``). The directory holds:
+agent finds it through ``$KEXPLORE_BCC`` (``explorer/agent/bcc_package.py``). The directory holds:
 
 * ``bcc``: the Python package.
 * ``lib``: the shared libraries, by the names under which they look for each other.

@@ -110,6 +110,15 @@ class Hello:
             return None
         return KexploreError(self.cause, self.hint, CATEGORIES.get(self.code, Category.KERNEL_CANNOT))
 
+    def bpf_refusal(self) -> KexploreError | None:
+        """Why the bpf engine cannot be used there, as an error; None when nothing is known to speak against it."""
+        told = self.message.get("bpf")
+        if told is None:
+            return KexploreError("an older kexplore recorded this: it did not say whether there was bcc")
+        if told["can"]:
+            return None
+        return KexploreError(_text(told, "cause"), _text(told, "hint"), Category.KERNEL_CANNOT)
+
 
 def _text(members: protocol.Message, name: str) -> str:
     value = members[name]

@@ -51,6 +51,13 @@ def test_a_machine_that_can(root: Path) -> None:
     assert hello["leftovers"] == []
 
 
+def test_whether_bcc_can_be_used_is_told(root: Path) -> None:
+    put(root, "etc/os-release", "ID=arch\n")
+    put(root, "proc/sys/kernel/unprivileged_bpf_disabled", "2\n")
+    told = {"can": False, "cause": "bcc is not installed", "hint": "sudo pacman -S python-bcc linux-headers"}
+    assert capabilities.hello(str(root))["bpf"] == told
+
+
 def test_a_kernel_without_the_function_tracer(root: Path) -> None:
     put(root, f"{TRACING}/available_tracers", "blk nop\n")
     assert not capabilities.hello(str(root))["features"]["function_tracer"]

@@ -29,6 +29,11 @@ def test_the_agent_stands_alone() -> None:
     assert not {n for n in names if n.startswith("explorer.")} - {"explorer.agent"}
 
 
+def test_the_agent_says_whether_there_is_bcc_without_a_look_inside() -> None:
+    names = loaded("from explorer.agent import capabilities; capabilities.hello('/')")
+    assert not names & {"bcc", "ctypes"}
+
+
 def test_the_session_knows_no_screen() -> None:
     names = loaded("import explorer.session.session, explorer.session.target")
     assert not names & {"textual", "rich", "bcc", "explorer.app", "explorer.widgets", "explorer.screens"}
