@@ -12,7 +12,12 @@ from tests.scripted_agent import ScriptedAgent
 
 CAN: Message = {"can": True, "cause": None, "hint": None}
 NOT_INSTALLED: Message = {"can": False, "cause": "bcc is not installed", "hint": "sudo pacman -S python-bcc"}
-NO_KPROBES: Message = {"can": False, "code": Code.KERNEL_CANNOT.value, "cause": "this kernel has no kprobes", "hint": ""}
+NO_KPROBES: Message = {
+    "can": False,
+    "code": Code.KERNEL_CANNOT.value,
+    "cause": "it has no kprobes",
+    "hint": "",
+}
 
 
 @pytest.mark.parametrize(
