@@ -9,6 +9,8 @@ import sys
 from typing import Iterator
 
 _ERROR = re.compile(r"^.*\b(?:fatal )?error: .*$", re.MULTILINE)
+_SUMMARY = "processed "
+"""Begins the last line of the verifier's log (print_verification_stats in kernel/bpf/verifier.c)."""
 
 
 class Printed:
@@ -23,12 +25,15 @@ class Printed:
 
     @property
     def first_error(self) -> str:
-        """The line of a compiler's first error, else the last line of all; "" when there is none."""
+        """The line that tells most; "" when nothing was printed.
+
+        That of a compiler's first error; else the last one, which of the kernel's verifier is its reason.
+        """
         found = _ERROR.search(self.text)
         if found:
             return found[0].strip()
         lines = [line.strip() for line in self.text.splitlines() if line.strip()]
-        return lines[-1] if lines else ""
+        return next((line for line in reversed(lines) if not line.startswith(_SUMMARY)), "")
 
 
 @contextlib.contextmanager

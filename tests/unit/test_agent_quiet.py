@@ -43,7 +43,9 @@ def test_the_screen_is_back_after_a_failure(capfd: pytest.CaptureFixture[str]) -
         ("\n \n", ""),
         ("In file included from a.h:1:\nb.h:2:1: fatal error: 'c.h' file not found\n#include\n1 error generated.\n",
          "b.h:2:1: fatal error: 'c.h' file not found"),
-        ("0: (b7) r0 = 0\nbpf: Failed to load program\n", "bpf: Failed to load program"),
+        ("2 warnings generated.\nbpf: Failed to load program: Permission denied\n1: (61) r0 = *(u32 *)(r1 +0)\n"
+         "R1 invalid mem access 'scalar'\nprocessed 2 insns (limit 1000000) max_states_per_insn 0\n\n",
+         "R1 invalid mem access 'scalar'"),
     ],
 )  # fmt: skip
 def test_the_line_that_says_most(text: str, line: str) -> None:
