@@ -1,39 +1,38 @@
 """The ``lab`` layer: what is under tests/lab runs inside the lab's kernel, and is reported here as if it ran here.
 
-The lab is booted at the first such test and runs all of them in one pytest (``tests.lab_guest``), whose reports are
-replayed as they arrive. If its kernel dies or a test hangs, the tests not yet reported fail with its last words.
+A lab works through these tests from the start, while the other layers run here; when they are done, a second one helps.
+Emulation keeps one processor busy, so two are used throughout. A lab runs whole files in one pytest
+(``tests.lab_guest``); ``tests.lab_driver`` looks after it, and its reports are replayed here when it is their turn.
+If its kernel dies or a test hangs, what is left of the file fails with its last words.
 Inside the lab this plugin does nothing: the tests just run.
 
 The lab's kernel is the one of ``--lab-kernel``. Tests that use the fixture ``every_kernel`` run on every series that
-the lab knows, one lab after the other; asked for one series, on that only.
+the lab knows; asked for one series, on that only.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import platform
+import subprocess
 import sys
-from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 
-from explorer.lab.kernel_image import ALL_SERIES, SERIES_6_12, KernelSeries
-from explorer.lab.machine import Lab
+from explorer.lab import tether
+from explorer.lab.kernel_image import ALL_SERIES, SERIES_6_12
 from explorer.lab.packages import Progress
-from symbols.errors import KexploreError
 
 _LAB_TESTS = Path(__file__).parent / "lab"
-_SILENCE_SECONDS = 600.0
-"""How long one test may take, emulation included."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--lab-kernel", choices=ALL_SERIES, help="run the whole lab layer on this series of kernels")
+    parser.addoption("--labs", type=int, choices=(1, 2), default=2, help="how many labs may run at once (2)")
 
 
 @pytest.fixture(params=ALL_SERIES)
@@ -65,10 +64,7 @@ class LabLayer:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._asked: str | None = config.option.lab_kernel
-        self._items: list[pytest.Item] = []
-        self._series: str | None = None
-        self._guest: Guest | None = None
-        self._failure: str | None = None
+        self._labs: Labs | None = None
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
@@ -76,11 +72,16 @@ class LabLayer:
         gone = [item for item in items if item not in wanted] if len(wanted) < len(items) else []
         if gone:
             self._config.hook.pytest_deselected(items=gone)
-        # Last: the quick ones should not wait for a boot. Kernel by kernel: one lab at a time.
+        # Last: the others run while a lab works on these.
         items[:] = sorted(wanted, key=lambda item: list(ALL_SERIES).index(self._of(item)) + 1 if _in_lab(item) else 0)
 
-    def pytest_collection_finish(self, session: pytest.Session) -> None:
-        self._items = [item for item in session.items if _in_lab(item)]
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> None:
+        files: dict[tuple[str, Path], list[str]] = {}
+        for item in filter(_in_lab, session.items):
+            files.setdefault((self._of(item), item.path), []).append(item.nodeid)
+        if files and not self._config.option.collectonly and not session.testsfailed:
+            self._labs = Labs(self._config, files, self._say)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
@@ -93,41 +94,21 @@ class LabLayer:
         return True
 
     def pytest_sessionfinish(self) -> None:
-        self._end()
+        if self._labs is not None:
+            self._labs.end()
 
     def _of(self, item: pytest.Item) -> str:
         """The series that a test of the lab runs on."""
         return _chosen(item) or self._asked or SERIES_6_12.name
 
-    def _begin(self, series: str) -> Guest:
-        """A guest of this series; the one of another ends."""
-        if self._guest is None or self._series != series:
-            self._end()
-            self._series, self._guest = series, Guest()
-            items = [item for item in self._items if self._of(item) == series]
-            self._guest.start(self._config, items, ALL_SERIES[series], self._say)
-        return self._guest
-
-    def _end(self) -> None:
-        if self._guest is not None:
-            guest, self._guest, self._failure = self._guest, None, None
-            guest.close()
-
     def _reports(self, item: pytest.Item) -> Iterator[pytest.TestReport]:
+        assert self._labs is not None
         try:
-            if self._failure is not None and self._series == self._of(item):
-                raise GuestError(self._failure)
-            guest = self._begin(self._of(item))
-            while "finished" not in (record := guest.next_record()):
-                report = _revived(self._config, record["report"])
-                if report.nodeid != item.nodeid:
-                    raise GuestError(f"the lab ran {report.nodeid} in place of this test")
-                yield report
-        except (GuestError, KexploreError) as error:
-            self._failure = self._failure or f"not run: the lab was lost in {item.nodeid}"
-            cause = f"{error}\n{getattr(error, 'hint', '')}".strip()
+            for report in self._labs.reports_of(item.nodeid):
+                yield _revived(self._config, report)
+        except LostError as error:
             keywords: dict[str, Literal[1]] = dict.fromkeys(item.keywords, 1)
-            yield pytest.TestReport(item.nodeid, item.location, keywords, "failed", cause, "call")
+            yield pytest.TestReport(item.nodeid, item.location, keywords, "failed", str(error), "call")
 
     def _say(self, text: str) -> None:
         reporter = self._config.pluginmanager.get_plugin("terminalreporter")
@@ -136,84 +117,78 @@ class LabLayer:
             reporter.write_line(f"lab: {text}")
 
 
-class GuestError(Exception):
-    """The lab's pytest did not report a test."""
+class LostError(Exception):
+    """No lab will report a test any more."""
 
 
-class Guest:
-    """The lab and the pytest in it, driven step by step from a program that is not asynchronous."""
+class Labs:
+    """The labs at work, looked after by a process that ends with this one.
 
-    def __init__(self) -> None:
-        self._runner = asyncio.Runner()
-        self._lab: Lab | None = None
-        self._records: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-        self._partial = b""
-        self._said: deque[str] = deque(maxlen=60)
+    Args:
+        config: Of the pytest here, whose options about output hold there, too.
+        files: What is to be run: by kernel and file the tests.
+        say: Takes a line about what a lab is doing.
+    """
 
-    def start(self, config: pytest.Config, items: list[pytest.Item], series: KernelSeries, progress: Progress) -> None:
-        """Boot the lab and tell its pytest what to run."""
+    def __init__(self, config: pytest.Config, files: dict[tuple[str, Path], list[str]], say: Progress) -> None:
+        self._say = say
+        self._alone = config.option.labs == 1
+        self._reports: dict[str, list[dict[str, Any]]] = {}
+        self._finished: set[str] = set()
+        self._lost: dict[str, str] = {}
         arguments = ["-p", "no:cacheprovider", "--no-header", "--rootdir", str(config.rootpath)]
         arguments += [f"--tb={config.option.tbstyle}", *["-v"] * config.option.verbose]
-        arguments += dict.fromkeys(str(item.path) for item in items)
-        request = {"arguments": arguments, "tests": [item.nodeid for item in items]}
-        self._runner.run(self._start(json.dumps(request).encode(), str(config.rootpath), series, progress))
+        arguments += dict.fromkeys(str(path) for _, path in files)
+        request = {
+            "arguments": arguments,
+            "files": [{"series": series, "tests": tests} for (series, _), tests in files.items()],
+        }
+        self._process = subprocess.Popen(
+            tether.command(sys.executable, "-m", "tests.lab_driver"),
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=config.rootpath, start_new_session=True,
+        )  # fmt: skip
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(request).encode() + b"\n")
+        self._process.stdin.flush()
 
-    async def _start(self, request: bytes, root: str, series: KernelSeries, progress: Progress) -> None:
-        self._lab = await Lab.boot(
-            [sys.executable, "-m", "tests.lab_guest"],
-            progress=progress,
-            output=self._take,
-            cwd=root,
-            env={"PYTEST_DEBUG_TEMPROOT": "/run", "HYPOTHESIS_STORAGE_DIRECTORY": "/run/hypothesis"},
-            series=series,
-            bcc=True,
-        )
-        await self._lab.send_input(request)
-        await self._lab.send_input(b"")
-
-    def next_record(self) -> dict[str, Any]:
-        """What the guest tells next.
+    def reports_of(self, test: str) -> list[dict[str, Any]]:
+        """The reports of a test, awaited; from now on nothing else is run here.
 
         Raises:
-            GuestError: Its pytest has ended, or says nothing for too long.
-            LabError: Its machine has ended.
+            LostError: There will be none.
         """
-        return self._runner.run(self._next_record())
+        assert self._process.stdin is not None
+        if not self._alone:
+            self._process.stdin.close()
+        while test not in self._finished and test not in self._lost:
+            self._take_next(test)
+        if test in self._lost:
+            raise LostError(self._lost[test])
+        return self._reports.pop(test)
 
-    async def _next_record(self) -> dict[str, Any]:
-        assert self._lab is not None
-        record = asyncio.create_task(self._records.get())
-        end = asyncio.create_task(self._lab.wait())
-        try:
-            await asyncio.wait({record, end}, timeout=_SILENCE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-            if record.done():
-                return record.result()
-            if end.done():  # all that it said before was taken before
-                raise GuestError(f"the lab's pytest ended with {end.result()} before this test\n{self._last_words()}")
-            await self._lab.close()
-            raise GuestError(f"no word from the lab for {_SILENCE_SECONDS:.0f} s\n{self._last_words()}")
-        finally:
-            record.cancel()
-            end.cancel()
-            await asyncio.wait({record, end})
-
-    def _last_words(self) -> str:
-        assert self._lab is not None
-        return "\n".join([*self._said, self._lab.console])
-
-    async def _take(self, descriptor: int, data: bytes) -> None:
-        if descriptor == 1:
-            *lines, self._partial = (self._partial + data).split(b"\n")
-            for line in lines:
-                self._records.put_nowait(json.loads(line))
+    def _take_next(self, awaited: str) -> None:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        ended = {"lost": "the process that drives the labs ended", "tests": [awaited]}
+        record: dict[str, Any] = json.loads(line) if line else ended
+        if "say" in record:
+            self._say(record["say"])
+        elif "report" in record:
+            self._reports.setdefault(record["report"]["nodeid"], []).append(record["report"])
+        elif "finished" in record:
+            self._finished.update(record["finished"])
         else:
-            self._said.extend(data.decode(errors="replace").splitlines())
+            first, *others = record["tests"]
+            self._lost[first] = record["lost"]
+            self._lost.update(dict.fromkeys(others, f"not run: the lab was lost in {first}"))
 
-    def close(self) -> None:
-        """End the lab."""
-        if self._lab is not None:
-            self._runner.run(self._lab.close())
-        self._runner.close()
+    def end(self) -> None:
+        """End the labs."""
+        self._process.kill()  # their machines are tethered to it
+        self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout):
+            assert stream is not None
+            stream.close()
 
 
 def _revived(config: pytest.Config, data: dict[str, Any]) -> pytest.TestReport:
