@@ -126,7 +126,7 @@ def parser() -> argparse.ArgumentParser:
         description="Counts calls until Ctrl-C or for a time: by ftrace's function tracer, at the least cost, or where "
         "it cannot (returns, offsets, functions without a call site of ftrace), by a probe that records nothing.",
     )  # fmt: skip
-    count.add_argument("what", metavar="PATTERN|PROBE", nargs="+", help="tcp_*, ext4:ext4_*_open, or as for trace")
+    count.add_argument("what", metavar="PATTERN|PROBE", nargs="+", help="as for trace: tcp_*, ext4:ext4_*_open")
     count.add_argument("--for", dest="seconds", type=_time, metavar="TIME", help="end after TIME (10s, 500ms, 2m)")
     count.add_argument(
         "--max-rate", type=_natural, metavar="N",

@@ -6,28 +6,26 @@ import argparse
 import asyncio
 import contextlib
 import dataclasses
-import fnmatch
 import json
 import signal
 import sys
 from typing import Any
 
 from explorer.commands.connection import narrate, session
-from explorer.errors import ExitCode
-from explorer.session import hot_functions
+from explorer.errors import ExitCode, UsageError
+from explorer.session import dead_sessions, family, hot_functions, selection
 from explorer.session.budget import DEFAULT, Budget
 from explorer.session.change import Change
 from explorer.session.loading import Stage
 from explorer.session.probe import Probe
 from explorer.session.probe_spec import ProbeKind, ProbeSpec
+from explorer.session.selection import Selection
 from explorer.session.session import Session
-from symbols.catalog import Catalog
 from symbols.errors import Category, KexploreError
 from symbols.symbol import Symbol
 from symbols.verdict import Mechanism
 
 _STAGES = frozenset({Stage.NAMES, Stage.LISTS})
-_PATTERN_LETTERS = frozenset("*?[")
 _NOTHING = "$tid == -1"
 """A filter that no hit passes: probes count, and record nothing."""
 _NAMED = 5
@@ -41,7 +39,7 @@ class _Wanted:
     Attributes:
         functions: By ftrace: calls of whole functions.
         probes: By probes that record nothing: what ftrace cannot do.
-        left_out: Deadly hot functions that a pattern would have meant, too.
+        left_out: Deadly hot functions that a pattern or query would have meant, too.
     """
 
     functions: list[Symbol]
@@ -73,10 +71,17 @@ class _Row:
 
 def run(options: argparse.Namespace) -> int:
     """Count until the time is over or the user ends it."""
-    return asyncio.run(_run(options))
+    specs, selections = selection.divide(options.what)
+    for selected in selections:
+        if selected.kind is not ProbeKind.ENTRY:
+            raise UsageError(
+                f"{selected.text}: of many functions only the calls can be counted, not {selected.kind.value}s",
+                f"count the calls: {selected.text.removesuffix(selected.kind.suffix)}",
+            )
+    return asyncio.run(_run(options, specs, selections))
 
 
-async def _run(options: argparse.Namespace) -> int:
+async def _run(options: argparse.Namespace, specs: list[ProbeSpec], selections: list[Selection]) -> int:
     code = int(ExitCode.OK)
     ended = asyncio.Event()
 
@@ -85,12 +90,15 @@ async def _run(options: argparse.Namespace) -> int:
         code = ExitCode.INTERRUPTED if number == signal.SIGINT else 128 + number
         ended.set()
 
-    async with session(_STAGES) as current:
+    stages = _STAGES | ({Stage.PROTOTYPES} if any(selected.of_types for selected in selections) else set())
+    async with session(stages) as current:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             asyncio.get_running_loop().add_signal_handler(number, interrupted, number)
         current.subscribe(lambda change: ended.set() if change is Change.LOST else None)
+        for message, hint in await dead_sessions.sweep(current):
+            narrate(f"{message}" + (f" ({hint})" if hint else ""))
         _require(current)
-        wanted = _resolve(current, options.what, force=options.force)
+        wanted = await _resolve(current, specs, selections, force=options.force)
         await _start(current, wanted, options.max_rate, options.seconds)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(ended.wait(), options.seconds)
@@ -117,8 +125,8 @@ def _require(current: Session) -> None:
         )  # fmt: skip
 
 
-def _resolve(current: Session, words: list[str], *, force: bool) -> _Wanted:
-    """What the words mean.
+async def _resolve(current: Session, specs: list[ProbeSpec], selections: list[Selection], *, force: bool) -> _Wanted:
+    """What is meant: single probes, as far as possible by ftrace, and all that the selections select.
 
     Raises:
         KexploreError: One of them means nothing, or is deadly hot and named without ``force``.
@@ -126,40 +134,31 @@ def _resolve(current: Session, words: list[str], *, force: bool) -> _Wanted:
     catalog = current.catalog
     assert catalog is not None
     wanted = _Wanted([], [], [])
-    for word in words:
-        if not _PATTERN_LETTERS & set(word):
-            spec = ProbeSpec.parse(word)
-            if not force:
-                hot_functions.require_force(current, [spec])
-            symbol = current.resolve(spec)
-            if symbol is not None and _by_ftrace(spec) and catalog.verdict(symbol).mechanism is Mechanism.FTRACE:
-                wanted.functions.append(symbol)
-            else:
-                wanted.probes.append(spec)
-            continue
-        matching = _matching(catalog, word)
+    specs = family.expand(current, specs)
+    if not force:
+        hot_functions.require_force(current, specs)
+    for spec in specs:
+        symbol = current.resolve(spec)
+        if symbol is not None and _by_ftrace(spec) and catalog.verdict(symbol).mechanism is Mechanism.FTRACE:
+            wanted.functions.append(symbol)
+        else:
+            wanted.probes.append(spec)
+    for selected in selections:
+        matching = await asyncio.to_thread(selection.symbols, current, selected)
+        if not matching:
+            raise KexploreError(
+                f"no function matches {selected.text}", "* stands for any letters, ? for one: tcp_*, ext4:ext4_*_open"
+            )
         hot = [] if force else [symbol for symbol in matching if hot_functions.reason(symbol.name)]
         wanted.left_out += [symbol.qualified_name for symbol in hot]
         wanted.functions += [symbol for symbol in matching if symbol not in hot]
     wanted.functions = list(dict.fromkeys(wanted.functions))
-    wanted.probes = list(dict.fromkeys(wanted.probes))
     return wanted
 
 
 def _by_ftrace(spec: ProbeSpec) -> bool:
     """Whether it is the entry of a function that is known by its name: what the function tracer knows."""
     return spec.kind is ProbeKind.ENTRY and not spec.offset and spec.address is None
-
-
-def _matching(catalog: Catalog, word: str) -> list[Symbol]:
-    module, _, pattern = word.rpartition(":")
-    rows = [row for row, name in zip(catalog.rows, catalog.names, strict=True) if fnmatch.fnmatchcase(name, pattern)]
-    found = [catalog.symbol(row) for row in rows if not module or catalog.module(row) == module]
-    if not found:
-        raise KexploreError(
-            f"no function matches {word}", "* stands for any letters, ? for one: tcp_*, ext4:ext4_*_open"
-        )
-    return found
 
 
 async def _start(current: Session, wanted: _Wanted, max_rate: int | None, seconds: float | None) -> None:

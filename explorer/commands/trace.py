@@ -13,7 +13,7 @@ from typing import Any
 from explorer.commands import trace_calls, trace_groups
 from explorer.commands.connection import narrate, session
 from explorer.errors import ExitCode, UsageError
-from explorer.session import dead_sessions, family, hot_functions
+from explorer.session import dead_sessions, family, hot_functions, selection
 from explorer.session.budget import Budget
 from explorer.session.change import Change
 from explorer.session.events import Event
@@ -39,7 +39,7 @@ _REST = 0.5
 
 def run(options: argparse.Namespace) -> int:
     """Trace until the command, the duration, the count or the user ends it."""
-    specs, selections = trace_groups.divide(options.probes)
+    specs, selections = selection.divide(options.probes)
     if options.pid is not None and options.traced is not None:
         raise UsageError("--pid and a COMMAND exclude each other", "a COMMAND is traced with all that it starts")
     condition = _condition(options)

@@ -15,7 +15,6 @@ from explorer.session.group_plan import GroupPlan
 from explorer.session.group_work import Progress
 from explorer.session.groups import Listener
 from explorer.session.probe import Counters, Probe
-from explorer.session.probe_spec import ProbeSpec
 from explorer.session.selection import Selection
 from explorer.session.session import Session
 
@@ -25,23 +24,6 @@ _ASKS_ABOVE = 16
 
 class GivenUpError(Exception):
     """The user does not want the groups."""
-
-
-def divide(texts: Sequence[str]) -> tuple[list[ProbeSpec], list[Selection]]:
-    """What each PROBE of the command line is, each once.
-
-    Raises:
-        UsageError: One of them is neither a probe nor a selection.
-    """
-    specs: dict[ProbeSpec, None] = {}
-    selections: dict[Selection, None] = {}
-    for text in texts:
-        selected = selection.read(text)
-        if selected is None:
-            specs[ProbeSpec.parse(text)] = None
-        else:
-            selections[selected] = None
-    return list(specs), list(selections)
 
 
 async def plan(session: Session, selections: Sequence[Selection], *, force: bool, yes: bool) -> list[GroupPlan]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Sequence
 
 from explorer.errors import UsageError
 from explorer.session.finding import asks_for_armed
-from explorer.session.probe_spec import ALL_VARIANTS, ProbeKind
+from explorer.session.probe_spec import ALL_VARIANTS, ProbeKind, ProbeSpec
 from explorer.session.session import Session
 from symbols import bit_sets
 from symbols.errors import Category, KexploreError
@@ -36,6 +37,11 @@ class Selection:
     def terms(self) -> Query:
         """The query, read."""
         return parse(self.query)
+
+    @property
+    def of_types(self) -> bool:
+        """Whether prototypes must be loaded for it."""
+        return any(term.of_types for term in self.terms.terms)
 
 
 def read(text: str) -> Selection | None:
@@ -68,6 +74,23 @@ def read(text: str) -> Selection | None:
     return Selection(text, written, kind)
 
 
+def divide(texts: Sequence[str]) -> tuple[list[ProbeSpec], list[Selection]]:
+    """What each PROBE of a command line is, each once.
+
+    Raises:
+        UsageError: One of them is neither a probe nor a selection.
+    """
+    specs: dict[ProbeSpec, None] = {}
+    selections: dict[Selection, None] = {}
+    for text in texts:
+        selected = read(text)
+        if selected is None:
+            specs[ProbeSpec.parse(text)] = None
+        else:
+            selections[selected] = None
+    return list(specs), list(selections)
+
+
 def symbols(session: Session, selection: Selection) -> list[Symbol]:
     """The functions that are meant; a worker's job.
 
@@ -81,7 +104,7 @@ def symbols(session: Session, selection: Selection) -> list[Symbol]:
     catalog = session.catalog
     assert catalog is not None
     functions = FunctionIndex(catalog, range(len(catalog.rows)))  # letters are not searched for: no order of likeness
-    if any(term.of_types for term in selection.terms.terms):
+    if selection.of_types:
         functions.add_types()
     if any(term.of_verdicts for term in selection.terms.terms):
         functions.add_verdicts()

@@ -105,6 +105,7 @@ def test_cleaning_without_privilege_is_not_permitted() -> None:
         ["trace"], ["trace", "a b"], ["trace", "x", "--count", "0"], ["trace", "x", "--"], ["nonsense"],
         ["search", "--", "x"], ["trace", "vfs_read+4%return"],
         ["trace", "takes:bio submit"], ["trace", "is:nothing"], ["trace", "tcp_* is:armed"],
+        ["count", "tcp_*%return"],
     ],
 )  # fmt: skip
 def test_bad_usage_is_2_and_never_a_traceback(arguments: list[str]) -> None:

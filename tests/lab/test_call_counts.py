@@ -134,8 +134,12 @@ def test_a_count_whose_agent_was_killed_is_found_and_removed(quiet: dict[str, st
 
 
 def test_the_command_counts_patterns_and_what_ftrace_cannot(quiet: dict[str, str]) -> None:
-    """Until it is interrupted, as its output is only written then."""
-    command = [sys.executable, "-m", "explorer.cli", "count", "do_mkdir*", f"{CALLED}%return"]
+    """Until it is interrupted, as its output is only written then; what a dead session left goes first."""
+    with agent() as dead:
+        dead.arm(CALLED)
+        dead.kill_with_survivors()
+    query = "do_mkdir* -is:variant"
+    command = [sys.executable, "-m", "explorer.cli", "count", query, f"{CALLED}%return"]
     command += ["--max-rate", "0", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
         assert running.stderr is not None
@@ -153,4 +157,5 @@ def test_the_command_counts_patterns_and_what_ftrace_cannot(quiet: dict[str, str
     assert 50 <= calls < 60, "it counts from a little earlier: kexplore makes a directory itself"
     assert last["summary"]["lost"] == 0
     assert running.returncode == 130
+    assert f"removed what a dead session had left armed: kexplore_{dead.process.pid}_" in said
     assert f"{CALLED}%return: counted by a kprobe" in said

@@ -222,7 +222,7 @@ async def test_the_command_line_tells_first_and_without_a_terminal_arms_little_o
     session: Session, agent: ScriptedAgent, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))  # a pipe is nobody who could have read the numbers
-    _, selections = trace_groups.divide(["vfs_read", "tcp_*", "tcp_s*"])
+    _, selections = selection.divide(["vfs_read", "tcp_*", "tcp_s*"])
     with pytest.raises(UsageError, match="20 probes are not armed without a question") as caught:
         await trace_groups.plan(session, selections[:1], force=False, yes=False)
     assert caught.value.hint == "--yes arms them"
