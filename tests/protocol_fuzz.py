@@ -71,7 +71,7 @@ class Conversations:
             "clean": dict[str, Any], "uncount": dict[str, Any],
             "hello": lambda: {"version": protocol.VERSION},
             "count": lambda: {"functions": [[draw.choice(HARMLESS), ""]], "rate": None, "share": 0.02},
-            "prices": lambda: {"ftrace": 700, "jump": 900, "breakpoint": 1500, "returned": 900},
+            "prices": lambda: {"ftrace": 700, "jump": 900, "breakpoint": 1500, "returned": 900, "fprobe": None},
         }  # fmt: skip
         return {"op": op, "id": self._number, **makers[op]()}
 

@@ -7,7 +7,7 @@ import itertools
 import socket
 from typing import Any
 
-from explorer.agent import protocol
+from explorer.agent import hit_cost, protocol
 from explorer.agent.protocol import Code
 from explorer.session.agent_client import AgentClient, Listener
 from explorer.session.target import Progress, Target
@@ -255,7 +255,7 @@ class ScriptedAgent:
                 self.budgets.append((message["rate"], message["share"]))
                 self._send({"op": "budgeted", "id": request})
             case "prices":
-                self.prices.append({name: message[name] for name in ("ftrace", "jump", "breakpoint", "returned")})
+                self.prices.append({name: message[name] for name in hit_cost.Prices._fields})
                 self._send({"op": "priced", "id": request})
             case "filter" if self.filter_refusal:
                 self._send(protocol.error(request, Code.REFUSED, self.filter_refusal))

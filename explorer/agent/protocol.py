@@ -24,7 +24,7 @@ filter      ``id, probe, filter`` (null: every hit passes)         ``filtered {i
 focus       ``id, pids`` (with descendants; empty: everybody)      ``focused {id}``
 credit      ``rows`` (added to what is left)                       none
 budget      ``id, rate, share`` (see below)                        ``budgeted {id}``
-prices      ``id, ftrace, jump, breakpoint, returned`` (see below) ``priced {id}``
+prices      ``id`` and nanoseconds by mechanism (see below)        ``priced {id}``
 count       ``id, functions, rate, share`` (see below)             ``counting {id, places, absent}``
 uncount     ``id``                                                 ``counted {id}`` and the last ``calls``
 deadline    ``id, seconds`` (from now; null: none)                 ``deadline {id}``

@@ -18,8 +18,11 @@ from symbols.errors import KexploreError
 
 RATES = (1_000, 100_000, 1_000_000)
 _MECHANISMS = {
+    "count": "counted by ftrace",
     "ftrace": "entry, by ftrace",
     "return": "return, by ftrace",
+    "fprobe": "entry, an fprobe",
+    "fprobe return": "return, an fprobe",
     "jump": "inside, by a jump",
     "int3": "inside, by a breakpoint",
 }

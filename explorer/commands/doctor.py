@@ -52,6 +52,7 @@ async def _examine(snapshot: str | None) -> list[Finding]:
         findings += doctor_engines.engines(hello)
         if hello.snapshot is None:
             findings.append(doctor_engines.bpf(hello))
+        findings += doctor_engines.hit_cost(hello, current.prices)
     findings.append(_terminal())
     findings += _installation()
     return findings

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from explorer.agent.hit_cost import Prices
 from explorer.commands.finding import Finding, Standing
+from explorer.session import prices
 from explorer.session.hello import Hello
 from explorer.session.session import Session
 from symbols.errors import KexploreError
@@ -33,6 +35,22 @@ def bpf(hello: Hello) -> Finding:
     if refusal is not None:
         return Finding("bpf engine", Standing.LESS, refusal.message, refusal.hint)
     return Finding("bpf engine", Standing.GOOD, "bcc and the kernel's headers are there")
+
+
+def hit_cost(hello: Hello, known: Prices) -> Iterator[Finding]:
+    """What a hit costs here, and whether that was measured."""
+    if not hello.can_probe:
+        return
+    figures = (
+        f"an entry {known.ftrace:,} ns, its return {known.returned:,} more; "
+        f"inside a function {known.jump:,} by a jump, {known.breakpoint:,} by a breakpoint"
+    )
+    when = prices.measured_on(hello)
+    if when is not None:
+        yield Finding("hit cost", Standing.GOOD, f"{figures} (measured here on {when})")
+    else:
+        words = f"{figures} (a table: never measured here, so the guard may err)"
+        yield Finding("hit cost", Standing.LESS, words, "sudo kexplore cost")
 
 
 async def debuginfo(current: Session) -> Finding:

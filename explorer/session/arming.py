@@ -41,12 +41,14 @@ class Options:
         maxactive: For a return probe, how many calls may be under way at once; 0 leaves it to the kernel.
         condition: The filter of its hits; "" for none.
         mechanism: "kprobe", "fprobe", or "auto": the agent chooses, and says why.
+        one_value: Whether only the first value is recorded, so that what hits cost can be compared.
     """
 
     registers: bool = True
     maxactive: int = 0
     condition: str = ""
     mechanism: str = "auto"
+    one_value: bool = False
 
 
 class Arming:
@@ -301,6 +303,8 @@ class Arming:
         else:
             symbol = self._session.resolve(spec)
             prototype, fields, reads = await self._plan(spec, symbol)
+            if options.one_value:
+                fields, reads = fields[:1], reads[: sum(field.reads for field in fields[:1])]
             probe = Probe(spec, prototype, fields, places.offset_in(spec, symbol), reads=reads)
         chosen = self._compile(probe, options.condition)
         for part, each in zip(probe.parts, chosen, strict=True):

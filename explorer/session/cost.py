@@ -1,7 +1,8 @@
 """What a probe costs here: a cheap system call, timed with a probe of each mechanism on its way and without.
 
 The calls are made by a process of their own, which measures its processor time: what the kernel does for a hit is done
-in there. The time that kexplore takes to read the events is not in it.
+in there. The time that kexplore takes to read the events is not in it. Every probe records one value beside what all
+record (who, where, when), so that their prices differ by the mechanism alone.
 """
 
 from __future__ import annotations
@@ -10,12 +11,13 @@ import asyncio
 import dataclasses
 import itertools
 import statistics
-import sys
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 
 from explorer.agent.protocol import Message
+from explorer.errors import AgentError
+from explorer.session.arming import Options
 from explorer.session.budget import Budget
+from explorer.session.cost_caller import CALLED, INNER, Caller, caller
 from explorer.session.probe import Probe
 from explorer.session.probe_spec import ProbeKind, ProbeSpec
 from explorer.session.session import Session
@@ -27,26 +29,15 @@ from symbols.probe_sites import Role
 from symbols.symbol import Symbol
 from symbols.verdict import Mechanism
 
-CALLED = ("__x64_sys_getpgid", "__arm64_sys_getpgid", "__se_sys_getpgid", "sys_getpgid")
-"""The entry of the system call, by architecture: short, without locks, and hardly ever called by others."""
-INNER = "do_getpgid"
-"""What it calls, where that was not inlined: longer, with room for a jump."""
 ROUNDS = 5
 ROUND_SECONDS = 0.06
+_TRIED = 200
+"""Calls by which it is estimated how many fill a round."""
 _MOST_TRIES = 3
-"""Places tried for a jump."""
+"""Places tried for a jump, in each function."""
 _OPTIMISED_WITHIN = 3.0
 """Seconds until a breakpoint that can be a jump is one: the kernel waits until nobody can be in between."""
-
-_CALLER = """
-import os, sys, time
-for line in sys.stdin:
-    calls = range(int(line))
-    begin = time.thread_time_ns()
-    for _ in calls:
-        os.getpgid(0)
-    print(time.thread_time_ns() - begin, flush=True)
-"""
+_UNLIMITED = Budget(None, None)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -54,7 +45,8 @@ class Cost:
     """What one mechanism adds to a call.
 
     Attributes:
-        mechanism: ``ftrace``, ``jump``, ``int3``, or ``return`` (on top of an entry's, by ftrace).
+        mechanism: ``count`` (the function tracer), ``ftrace``, ``jump``, ``int3`` (kprobes), ``return`` (a kprobe's,
+            the entry that it begins with included), ``fprobe``, ``fprobe return`` (likewise).
         place: What was probed; "" where nothing could be.
         nanoseconds: The median, of each hit; None where it could not be measured.
         least: Of the rounds.
@@ -76,45 +68,6 @@ class Cost:
         return (self.nanoseconds or 0.0) * rate / 1e9
 
 
-class Caller:
-    """The process that makes the calls.
-
-    Args:
-        process: Running ``_CALLER``.
-    """
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
-
-    async def nanoseconds(self, calls: int) -> float:
-        """Make calls.
-
-        Returns:
-            The processor time of one.
-        """
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(b"%d\n" % calls)
-        answer = await self._process.stdout.readline()
-        if not answer:
-            raise KexploreError("the process that is measured ended", "run it again")
-        return int(answer) / calls
-
-
-@asynccontextmanager
-async def _caller() -> AsyncIterator[Caller]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-I", "-S", "-c", _CALLER,
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    try:
-        yield Caller(process)
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
-
-
 async def measure(session: Session) -> AsyncIterator[Cost]:
     """Measure each mechanism in turn; nothing is armed afterwards.
 
@@ -128,18 +81,21 @@ async def measure(session: Session) -> AsyncIterator[Cost]:
     catalog = session.catalog
     assert catalog is not None
     symbol = _called(catalog)
-    await session.set_budget(Budget(None, None))  # a flood is the point
-    async with _caller() as caller:
-        calls = max(100, round(ROUND_SECONDS * 1e9 / await caller.nanoseconds(2000)))
-        bench = _Bench(session, caller, calls)
+    await session.set_budget(_UNLIMITED)  # a flood is the point
+    async with caller() as process:
+        bench = _Bench(session, process)
         entry = session.probe_for(symbol)
+        returns = dataclasses.replace(entry, kind=ProbeKind.RETURN)
+        yield await bench.counted(symbol)
         if catalog.verdict(symbol).mechanism is Mechanism.FTRACE:
-            yield await bench.cost("ftrace", entry)
+            yield await bench.probed("ftrace", entry)
         else:
             yield Cost("ftrace", cause=f"{symbol.name} has no call site of ftrace")
-        yield await bench.cost("return", dataclasses.replace(entry, kind=ProbeKind.RETURN))
-        inner = catalog.find(INNER)
-        for cost in await bench.inside(inner[0] if len(inner) == 1 else symbol):
+        yield await bench.probed("return", returns)
+        yield await bench.probed("fprobe", entry, "fprobe")
+        yield await bench.probed("fprobe return", returns, "fprobe")
+        passed = [found[0] for name in INNER if len(found := catalog.find(name)) == 1]
+        for cost in await bench.inside([*passed, symbol]):
             yield cost
 
 
@@ -153,67 +109,107 @@ def _called(catalog: Catalog) -> Symbol:
     )
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Rounds:
+    """How many calls were timed, and how long one took in each round, in nanoseconds."""
+
+    calls: int
+    nanoseconds: list[float]
+
+    def __add__(self, other: _Rounds) -> _Rounds:
+        return _Rounds(self.calls + other.calls, self.nanoseconds + other.nanoseconds)
+
+
 class _Bench:
     """Times calls with one probe armed and with none."""
 
-    def __init__(self, session: Session, caller: Caller, calls: int) -> None:
+    def __init__(self, session: Session, process: Caller) -> None:
         self._session = session
-        self._caller = caller
-        self._calls = calls
+        self._process = process
 
-    async def cost(self, mechanism: str, spec: ProbeSpec) -> Cost:
+    async def counted(self, symbol: Symbol) -> Cost:
+        """Of the function tracer, which counts calls and records nothing else."""
+        counts = self._session.calls
+        before = await self._rounds()
+        try:
+            await counts.start([symbol], _UNLIMITED)
+        except KexploreError as error:
+            return Cost("count", cause=error.message)
+        with_tracer = await self._rounds()
+        await counts.stop()
+        assert self._session.catalog is not None
+        calls = sum(each.calls for each in counts.functions(self._session.catalog)) + counts.lost
+        return self._cost("count", symbol.name, calls, before + await self._rounds(), with_tracer)
+
+    async def probed(self, mechanism: str, spec: ProbeSpec, wanted: str = "kprobe") -> Cost:
         """Of one probe."""
         before = await self._rounds()
         try:
-            await self._session.arm(spec, registers=False)
+            await self._arm(spec, wanted)
         except KexploreError as error:
             await self._session.disarm(spec)
             return Cost(mechanism, cause=error.message)
         with_probe = await self._rounds()
         probe = await self._session.disarm(spec)
-        return self._cost(mechanism, probe, before + await self._rounds(), with_probe)
+        return self._cost_of(mechanism, probe, before + await self._rounds(), with_probe)
 
-    async def inside(self, symbol: Symbol) -> Sequence[Cost]:
-        """Of a breakpoint, which a fresh probe inside a function is, and of the jump that the kernel makes of it."""
-        try:
-            offsets = await self._offsets(symbol)
-        except KexploreError as error:
-            return [Cost(mechanism, cause=error.message) for mechanism in ("int3", "jump")]
-        costs = {
-            "int3": Cost("int3", cause="the kernel made a jump of it before it could be measured"),
-            "jump": Cost("jump", cause="the kernel left breakpoints where it was tried"),
+    async def inside(self, functions: Sequence[Symbol]) -> Sequence[Cost]:
+        """Of a breakpoint, which a fresh probe inside a function is, and of the jump that the kernel may make of it."""
+        no_jump = await self._why_no_jump()
+        causes = {
+            "int3": "the kernel made a jump of it before it could be measured",
+            "jump": no_jump or "the kernel left breakpoints where it was tried",
         }
-        for offset in offsets[:_MOST_TRIES]:
-            assert symbol.address is not None
-            spec, address = dataclasses.replace(self._session.probe_for(symbol), offset=offset), symbol.address + offset
-            before = await self._rounds()
+        found: dict[str, Cost] = {}
+        for symbol in functions:
             try:
-                await self._session.arm(spec, registers=False)
-            except KexploreError:
-                await self._session.disarm(spec)
-                continue
-            timed = {"int3": await self._rounds()}
-            if await self._is_optimised(address):
-                timed.clear()
-            if await self._becomes_optimised(address):
-                timed["jump"] = await self._rounds()
-            probe = await self._session.disarm(spec)
-            after = await self._rounds()
-            costs.update({name: self._cost(name, probe, before + after, times) for name, times in timed.items()})
-            if costs["jump"].nanoseconds is not None:
+                offsets = await self._offsets(symbol)
+            except KexploreError as error:
+                causes = dict.fromkeys(causes, error.message)
                 break
-        return list(costs.values())
+            for offset in offsets[:_MOST_TRIES]:
+                if "int3" in found and (no_jump or "jump" in found):
+                    break
+                found = {**await self._at(symbol, offset, jump=not no_jump and "jump" not in found), **found}
+        return [found.get(mechanism, Cost(mechanism, cause=cause)) for mechanism, cause in causes.items()]
 
-    def _cost(self, mechanism: str, probe: Probe | None, without: list[float], with_probe: list[float]) -> Cost:
+    async def _at(self, symbol: Symbol, offset: int, *, jump: bool) -> dict[str, Cost]:
+        """What can be measured at one place inside a function, after a wait for a jump if that is wanted."""
+        assert symbol.address is not None
+        spec, address = dataclasses.replace(self._session.probe_for(symbol), offset=offset), symbol.address + offset
+        before = await self._rounds()
+        try:
+            await self._arm(spec)
+        except KexploreError:
+            await self._session.disarm(spec)
+            return {}
+        timed = {"int3": await self._rounds()}
+        if await self._is_optimised(address):
+            timed.clear()
+        if jump and await self._becomes_optimised(address):
+            timed["jump"] = await self._rounds()
+        probe = await self._session.disarm(spec)
+        after = await self._rounds()
+        costs = {name: self._cost_of(name, probe, before + after, times) for name, times in timed.items()}
+        return {name: cost for name, cost in costs.items() if not cost.cause}
+
+    async def _arm(self, spec: ProbeSpec, mechanism: str = "kprobe") -> None:
+        await self._session.arming.arm(spec, Options(registers=False, mechanism=mechanism, one_value=True))
+
+    def _cost_of(self, mechanism: str, probe: Probe | None, without: _Rounds, timed: _Rounds) -> Cost:
         assert probe is not None
         hits = probe.counters.hits + probe.counters.missed
-        if hits < self._calls * len(with_probe):
-            return Cost(mechanism, str(probe.spec), hits=hits, cause="not every call passed there")
-        added = sorted(time - statistics.median(without) for time in with_probe)
-        return Cost(mechanism, str(probe.spec), statistics.median(added), added[0], added[-1], hits)
+        return self._cost(mechanism, str(probe.spec), hits, without, timed)
 
-    async def _rounds(self) -> list[float]:
-        return [await self._caller.nanoseconds(self._calls) for _ in range(ROUNDS)]
+    def _cost(self, mechanism: str, place: str, hits: int, without: _Rounds, timed: _Rounds) -> Cost:
+        if hits < timed.calls:
+            return Cost(mechanism, place, hits=hits, cause="not every call passed there")
+        added = sorted(each - statistics.median(without.nanoseconds) for each in timed.nanoseconds)
+        return Cost(mechanism, place, statistics.median(added), added[0], added[-1], hits)
+
+    async def _rounds(self) -> _Rounds:
+        calls = max(_TRIED, round(ROUND_SECONDS * 1e9 / await self._process.nanoseconds(_TRIED)))
+        return _Rounds(calls * ROUNDS, [await self._process.nanoseconds(calls) for _ in range(ROUNDS)])
 
     async def _offsets(self, symbol: Symbol) -> Sequence[int]:
         """Places that every call passes: from the entry to the first branch."""
@@ -221,6 +217,14 @@ class _Bench:
         listing = await self._session.code.listing(self._session.catalog, symbol)
         straight = itertools.takewhile(lambda site: site.instruction.flow in (Flow.ON, Flow.CALL), listing.sites)
         return [listing.offset(site) for site in straight if site.role is Role.CODE and not site.cause]
+
+    async def _why_no_jump(self) -> str:
+        """Why this kernel makes none of breakpoints; "" where it may."""
+        try:
+            switch = await self._session.fact("kprobes_optimization")
+        except AgentError as error:
+            return f"no breakpoint becomes one: {error.hint or error.message}"
+        return "" if switch.strip() == b"1" else "as root: sysctl debug.kprobes-optimization=1"
 
     async def _is_optimised(self, address: int) -> bool:
         listed = parse_kprobes(await self._session.fact("kprobes"))
@@ -239,8 +243,12 @@ class _Bench:
 def prices(costs: Sequence[Cost]) -> Message:
     """The members of the protocol's ``prices``: what was measured, in whole nanoseconds; null for what was not."""
     measured = {cost.mechanism: max(1, round(cost.nanoseconds)) for cost in costs if cost.nanoseconds is not None}
-    entry, whole = measured.get("ftrace"), measured.get("return")
-    measured_return = max(1, whole - entry) if entry is not None and whole is not None else None
+
+    def on_top(whole: str, entry: str) -> int | None:
+        return max(1, measured[whole] - measured[entry]) if whole in measured and entry in measured else None
+
     return {
-        "ftrace": entry, "jump": measured.get("jump"), "breakpoint": measured.get("int3"), "returned": measured_return
+        "ftrace": measured.get("ftrace"), "jump": measured.get("jump"), "breakpoint": measured.get("int3"),
+        "returned": on_top("return", "ftrace"), "fprobe": measured.get("fprobe"),
+        "fprobe_returned": on_top("fprobe return", "fprobe"),
     }  # fmt: skip

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 from pathlib import Path
 from typing import Any
 
+from explorer.agent import hit_cost
 from explorer.agent.protocol import Message
 from explorer.cache import cache_root
 from explorer.session.hello import Hello
 
-MEMBERS = ("ftrace", "jump", "breakpoint", "returned")
+MEMBERS = hit_cost.Prices._fields
+_WHEN = "measured"
 
 
 def _file() -> Path:
@@ -39,7 +42,7 @@ def keep(hello: Hello, prices: Message) -> Path:
     Raises:
         OSError: It cannot be written.
     """
-    everything = {**_read(), _key(hello): prices}
+    everything = {**_read(), _key(hello): {**prices, _WHEN: datetime.date.today().isoformat()}}
     file = _file()
     file.parent.mkdir(parents=True, exist_ok=True)
     # Whole or not at all: two of us may write at once.
@@ -47,6 +50,16 @@ def keep(hello: Hello, prices: Message) -> Path:
     fresh.write_text(json.dumps(everything, indent=1) + "\n")
     fresh.replace(file)
     return file
+
+
+def measured_on(hello: Hello) -> datetime.date | None:
+    """When prices of this kernel were kept last; None when none were."""
+    found = _read().get(_key(hello))
+    when = found.get(_WHEN) if isinstance(found, dict) and kept(hello) is not None else None
+    try:
+        return datetime.date.fromisoformat(when) if isinstance(when, str) else None
+    except ValueError:
+        return None
 
 
 def kept(hello: Hello) -> Message | None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 from pathlib import Path
 
 import pytest
 
 from explorer.agent import hit_cost
 from explorer.agent.failure import RequestError
+from explorer.commands import doctor_engines
+from explorer.commands.finding import Standing
 from explorer.session import prices
 from explorer.session.cost import Cost
 from explorer.session.cost import prices as priced
@@ -16,7 +19,9 @@ from explorer.session.hello import Hello
 from explorer.session.session import Session
 from tests.scripted_agent import ScriptedAgent, ScriptedTarget
 
-MEASURED = {"ftrace": 210, "jump": None, "breakpoint": 800, "returned": 150}
+MEASURED = {
+    "ftrace": 210, "jump": None, "breakpoint": 800, "returned": 150, "fprobe": 600, "fprobe_returned": None
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -41,6 +46,8 @@ async def test_what_was_measured_reaches_the_guard_of_the_same_kernel_only(agent
     prices.keep(hello, MEASURED)
     await opened(agent)
     assert agent.prices == [MEASURED]
+    assert prices.measured_on(hello) == datetime.date.today()
+    assert prices.measured_on(dataclasses.replace(hello, release="another")) is None
     assert prices.kept(dataclasses.replace(hello, hostname="another")) == {**MEASURED, "ftrace": 1}
 
 
@@ -56,13 +63,28 @@ async def test_a_damaged_file_is_as_good_as_none(agent: ScriptedAgent, text: str
 
 def test_a_return_is_priced_on_top_of_an_entry() -> None:
     costs = [Cost("ftrace", "f", 200.4), Cost("return", "f%return", 320.0), Cost("jump", cause="none"),
-             Cost("int3", "f+0x9", 900.0)]  # fmt: skip
-    assert priced(costs) == {"ftrace": 200, "jump": None, "breakpoint": 900, "returned": 120}
+             Cost("int3", "f+0x9", 900.0), Cost("fprobe", "f", 610.0),
+             Cost("fprobe return", "f%return", 600.0)]  # fmt: skip
+    assert priced(costs) == {
+        "ftrace": 200, "jump": None, "breakpoint": 900, "returned": 120, "fprobe": 610, "fprobe_returned": 1
+    }  # fmt: skip
     assert priced([Cost("return", "f%return", 320.0)])["returned"] is None
 
 
+async def test_the_doctor_tells_what_was_measured_and_when(agent: ScriptedAgent) -> None:
+    hello = await opened(agent)
+    [never] = doctor_engines.hit_cost(hello, hit_cost.TABLE)
+    assert (never.standing, never.fix) == (Standing.LESS, "sudo kexplore cost")
+    assert "never measured here" in never.text
+    prices.keep(hello, MEASURED)
+    [measured] = doctor_engines.hit_cost(hello, hit_cost.parse(MEASURED))
+    assert measured.standing is Standing.GOOD
+    assert measured.text.startswith("an entry 210 ns, its return 150 more")
+    assert f"measured here on {datetime.date.today()}" in measured.text
+
+
 def test_the_agent_takes_what_was_measured_and_the_rest_from_its_table() -> None:
-    assert hit_cost.parse(MEASURED) == hit_cost.TABLE._replace(ftrace=210, breakpoint=800, returned=150)
+    assert hit_cost.parse(MEASURED) == hit_cost.TABLE._replace(ftrace=210, breakpoint=800, returned=150, fprobe=600)
 
 
 @pytest.mark.parametrize("value", [0, -1, 1.5, "7", True, 10**10])
