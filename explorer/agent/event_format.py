@@ -169,6 +169,6 @@ class HitDecoder:
     def _text(self, page: bytes, start: int, end: int, location: int) -> Optional[str]:
         begin = start + (location & 0xFFFF)
         stop = begin + (location >> 16)
-        if stop > end:
+        if begin < start + self._struct.size or stop > end:
             raise RingBufferError("a text lies outside its record")
         return self._texts[page[begin:stop]]

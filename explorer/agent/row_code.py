@@ -8,18 +8,11 @@ a pointer and a text::
         for time, start, end, _ in records:
             if end - start < 32:
                 too_short(end - start)
-            flags, tid, comm, v0, g0, v1 = unpack(page, start)
-            begin = start + (comm & 0xFFFF)
-            stop = begin + (comm >> 16)
-            if stop > end:
-                outside()
-            comm = texts[page[begin:stop]] or ""
-            ...the same for g0...
-            if texts[page[begin:stop]] is None:
+            flags, tid, comm, v0, g0, v1, = unpack(page, start)
+            comm, g0, v1, = texts[comm, g0, v1, page[start + 32:end]]
+            if g0 is None:
                 v0 = None
-            ...the same for v1...
-            v1 = texts[page[begin:stop]]
-            append([probe, time, cpu, tid, processes[tid], comm, contexts[flags & 255], [v0, v1], None])
+            append([probe, time, cpu, tid, processes[tid], comm or "", contexts[flags & 255], [v0, v1], None])
 
 Only numbers that were computed here and the names above get into it, nothing that the kernel or a request says.
 """
@@ -27,7 +20,7 @@ Only numbers that were computed here and the names above get into it, nothing th
 from __future__ import annotations
 
 import struct
-from typing import Any, Callable, Dict, List, Mapping, NamedTuple, NoReturn, Optional, Sequence
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, NoReturn, Optional, Sequence, Tuple
 
 from explorer.agent.ring_buffer import Record, RingBufferError
 
@@ -38,6 +31,7 @@ _SOFT_INTERRUPT = 0x10
 
 _FAULT_TEXT = b"(fault)\0"
 _MOST_REMEMBERED = 1024
+_MOST_RECORDS_REMEMBERED = 256
 _LONGEST_REMEMBERED = 128
 
 Row = List[Any]
@@ -93,11 +87,44 @@ class Texts(Dict[bytes, Optional[str]]):
         return text
 
 
+class TextsOfRecords(Dict[Tuple[Any, ...], Tuple[Optional[str], ...]]):
+    """All texts of a record, by their locations and what lies behind its fixed fields; those seen lately remembered.
+
+    In a flood the same few threads do the same few things: one look here is cheaper than one at each text.
+
+    Args:
+        fixed: Bytes of the fixed fields.
+
+    Raises:
+        RingBufferError: A text does not lie behind them and inside the record.
+    """
+
+    def __init__(self, fixed: int) -> None:
+        super().__init__()
+        self._fixed = fixed
+        self._texts = Texts()
+
+    def __missing__(self, key: Tuple[Any, ...]) -> Tuple[Optional[str], ...]:
+        *locations, behind = key
+        found = []
+        for location in locations:
+            begin = (location & 0xFFFF) - self._fixed
+            end = begin + (location >> 16)
+            if begin < 0 or end > len(behind):
+                raise RingBufferError("a text lies outside its record")
+            found.append(self._texts[behind[begin:end]])
+        if len(behind) <= _LONGEST_REMEMBERED:
+            if len(self) >= _MOST_RECORDS_REMEMBERED:
+                self.clear()
+            self[key] = tuple(found)
+        return tuple(found)
+
+
 def compiled(places: Places) -> RowsDecoder:
     """The decoder for records of this form."""
     names: Dict[str, Any] = {
-        "unpack": places.fixed.unpack_from, "texts": Texts(), "contexts": CONTEXTS, "too_short": _too_short,
-        "outside": _outside,
+        "unpack": places.fixed.unpack_from, "texts": TextsOfRecords(places.fixed.size), "contexts": CONTEXTS,
+        "too_short": _too_short,
     }  # fmt: skip
     exec(compile(source(places), "<rows of a probe>", "exec"), names)
     decoder: RowsDecoder = names["rows"]
@@ -107,44 +134,37 @@ def compiled(places: Places) -> RowsDecoder:
 def source(places: Places) -> str:
     """Its text."""
     fields = {places.flags: "flags", places.tid: "tid", places.comm: "comm"}
-    body = [*_at("comm"), 'comm = texts[page[begin:stop]] or ""']
+    texts, faults = ["comm"], []
     for number, value in enumerate(places.values):
         name = fields.setdefault(value.place, f"v{number}")
         if value.is_text:
-            body += [*_at(name), f"{name} = texts[page[begin:stop]]"]
+            texts.append(name)
         elif value.guard >= 0:
             guard = fields[value.guard] = f"g{number}"
-            body += [*_at(guard), "if texts[page[begin:stop]] is None:", f"    {name} = None"]
+            texts.append(guard)
+            faults += [f"if {guard} is None:", f"    {name} = None"]
     registers = [fields.setdefault(place, f"r{number}") for number, place in enumerate(places.registers)]
     values = ", ".join(fields[value.place] for value in places.values)
-    read = f"[{', '.join(registers)}]" if registers else "None"
+    unpacked, read = [fields[place] for place in sorted(fields)], f"[{', '.join(registers)}]" if registers else "None"
+    first = unpacked.index(registers[0]) if registers else 0
+    side_by_side = registers and unpacked[first : first + len(registers)] == registers
+    if side_by_side and not {value.place for value in places.values} & set(places.registers):
+        unpacked[first : first + len(registers)], read = ["*read"], "read"
+    located, row = ", ".join(texts), 'probe, time, cpu, tid, processes[tid], comm or "", contexts[flags & 255]'
     return "\n".join([
         "def rows(page, records, cpu, probe, processes, append):",
         "    for time, start, end, _ in records:",
         f"        if end - start < {places.fixed.size}:",
         "            too_short(end - start)",
-        f"        {', '.join(fields[place] for place in sorted(fields))}, = unpack(page, start)",
-        *(f"        {line}" for line in body),
-        f"        append([probe, time, cpu, tid, processes[tid], comm, contexts[flags & 255], [{values}], {read}])",
+        f"        {', '.join(unpacked)}, = unpack(page, start)",
+        f"        {located}, = texts[{located}, page[start + {places.fixed.size}:end]]",
+        *(f"        {line}" for line in faults),
+        f"        append([{row}, [{values}], {read}])",
     ])  # fmt: skip
-
-
-def _at(location: str) -> List[str]:
-    """Find the text that a location points to: ``page[begin:stop]``."""
-    return [
-        f"begin = start + ({location} & 0xFFFF)",
-        f"stop = begin + ({location} >> 16)",
-        "if stop > end:",
-        "    outside()",
-    ]
 
 
 def _too_short(size: int) -> NoReturn:
     raise RingBufferError(f"a record of {size} bytes is shorter than its format")
-
-
-def _outside() -> NoReturn:
-    raise RingBufferError("a text lies outside its record")
 
 
 def context_name(flags: int) -> str:

@@ -48,7 +48,9 @@ def obviously(probe: Probe, written: bytes, record: Record) -> Hit:
 
     def text(name: str) -> str | None:
         length, offset = divmod(number(probe.format.fields[name]), 1 << 16)
-        if offset + length > len(data):
+        if offset < max(field.offset + field.size for field in probe.format.fields.values()) or offset + length > len(
+            data
+        ):
             raise RingBufferError("outside")
         piece = data[offset : offset + length]
         if piece in (b"", b"(fault)\0"):
