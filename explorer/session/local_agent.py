@@ -23,6 +23,8 @@ privilege (fs.pipe-max-size)."""
 
 # What sudo may hand to the agent: enough to run, nothing that steers Python or the loader.
 _ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "TERM")
+# Where bcc is, which is code: for an agent that may do no more than who set it.
+_BCC_PLACES = ("KEXPLORE_BCC", "BCC_KERNEL_SOURCE")
 
 
 def agent_command() -> list[str]:
@@ -47,7 +49,8 @@ class LocalAgent:
         # In the background once it has asked: with use_pty, as Debian sets it, sudo would go on reading the terminal,
         # take half of the keys that are meant for the program, and put the terminal's modes back when it ends.
         command = ["sudo", "-b", "--", *agent_command()] if sudo else agent_command()
-        environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+        passed = _ENVIRONMENT if sudo else (*_ENVIRONMENT, *_BCC_PLACES)
+        environment = {name: os.environ[name] for name in passed if name in os.environ}
         try:
             # A session of its own, so that the terminal's signals do not reach it; sudo needs the terminal to ask.
             self.process = subprocess.Popen(

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from explorer.errors import AgentError
+from explorer.session.local_agent import LocalAgent
 from explorer.session.target import LocalTarget
 from symbols.errors import Category
 
@@ -48,3 +49,17 @@ async def test_a_refusal_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         await target.connect(lambda message: None, lambda line: None)
     assert refused.value.category is Category.NOT_PERMITTED
     await target.close()
+
+
+@pytest.mark.parametrize(("sudo", "told"), [(False, True), (True, False)])
+def test_where_bcc_is_steers_no_agent_with_more_rights_than_ours(
+    sudo: bool, told: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand_in(tmp_path, "#!/bin/sh\nexec cat\n", monkeypatch)
+    monkeypatch.setenv("KEXPLORE_BCC", "/elsewhere")
+    monkeypatch.setenv("PYTHONPATH", "/elsewhere")
+    agent = LocalAgent(sudo=sudo, ahead=())
+    variables = Path(f"/proc/{agent.process.pid}/environ").read_bytes().split(b"\0")
+    assert (b"KEXPLORE_BCC=/elsewhere" in variables) is told
+    assert b"PYTHONPATH=/elsewhere" not in variables
+    agent.process.communicate()
