@@ -77,7 +77,7 @@ def _load_order(image: KernelImage, wanted: tuple[str, ...]) -> dict[str, bytes]
 
 def _built_in_files(image: KernelImage) -> list[str]:
     try:
-        return (image.root / "lib/modules" / image.release / "modules.builtin").read_text().splitlines()
+        return (image.modules / "modules.builtin").read_text().splitlines()
     except FileNotFoundError:
         raise LabError(
             f"the package of {image.release} is not whole", f"remove {image.root} to fetch it again"

@@ -59,13 +59,19 @@ class KernelImage:
         """The compressed image to boot."""
         return self.root / "boot" / f"vmlinuz-{self.release}"
 
+    @property
+    def modules(self) -> Path:
+        """The directory of its modules; newer packages have it below ``usr``."""
+        places = [self.root / top / self.release for top in ("lib/modules", "usr/lib/modules")]
+        return next((place for place in places if place.is_dir()), places[0])
+
     def module(self, name: str) -> Path:
         """The file of one of its modules.
 
         Raises:
             LabError: The package has no such module.
         """
-        found = next((self.root / "lib/modules" / self.release).rglob(f"{name}.ko*"), None)
+        found = next(self.modules.rglob(f"{name}.ko*"), None)
         if found is None:
             raise LabError(f"the kernel {self.release} has no module {name}", f"remove {self.root} to fetch it again")
         return found

@@ -71,10 +71,23 @@ class Program:
             end = time.perf_counter()
         return end - start
 
-    def memory(self) -> float:
-        """Resident memory of the explorer in MB."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(status.split("VmRSS:")[1].split()[0]) / 1024
+    def type(self, keys: str) -> None:
+        """Send keys; what was written before them is forgotten."""
+        del self.output[:]
+        os.write(self._terminal, keys.encode())
+
+    def effect(self, key: str, text: bytes) -> float:
+        """Seconds from a key until this text is written."""
+        start = time.perf_counter()
+        self.type(key)
+        self.until(text)
+        return time.perf_counter() - start
+
+    def take(self, seconds: float) -> None:
+        """Read whatever is written in so long."""
+        end = time.perf_counter() + seconds
+        while (left := end - time.perf_counter()) > 0:
+            self.read(left)
 
     def quit(self) -> None:
         """End it as a user would."""
@@ -84,6 +97,12 @@ class Program:
                 pass
         self.process.wait(PATIENCE)
         os.close(self._terminal)
+
+
+def memory_of(process: int) -> float:
+    """Resident memory in MB."""
+    status = Path(f"/proc/{process}/status").read_text()
+    return int(status.split("VmRSS:")[1].split()[0]) / 1024
 
 
 def seconds(*command: str) -> float:
@@ -108,7 +127,7 @@ def main() -> None:
         prototypes.append(program.until(b"BTF"))
         program.settle()
         keys += [program.answer(letter) for letter in QUERY]
-        weights.append(program.memory())
+        weights.append(memory_of(program.process.pid))
         program.quit()
         program = Program("--kernel", str(snapshot))
         of_snapshot.append(program.until(*FIRST_NAMES))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import subprocess
 import threading
@@ -21,6 +22,7 @@ OPEN_VALUES: list[dict[str, Any]] = [
 ]
 RETURN_VALUE: list[dict[str, Any]] = [{"return": True, "dereference": [], "type": "s64"}]
 ENOENT = 2
+SYS_FUTEX, FUTEX_WAKE_BITSET = 202, 10
 
 
 @pytest.fixture
@@ -88,16 +90,12 @@ def test_page_faults_with_a_field_of_the_area(running: Agent) -> None:
 
 
 def test_a_stack_argument(running: Agent) -> None:
-    # move_page_tables(vma, old_addr, new_vma, new_addr, len, need_rmap_locks, for_stack): the seventh is on the stack.
-    probe = running.arm(
-        "move_page_tables",
-        values=[{"register": "r8", "type": "u64"}, {"register": "r9", "type": "u8"}, {"stack": 1, "type": "u8"}],
-    )
-    pid = cat("/etc/passwd")  # execve moves the new program's stack, and says so in the last argument
+    # do_futex(uaddr, op, val, timeout, uaddr2, val2, val3): the seventh is on the stack, on every kernel.
+    probe = running.arm("do_futex", values=[{"register": "dx", "type": "u32"}, {"stack": 1, "type": "u32"}])
+    word = ctypes.c_uint32()
+    ctypes.CDLL(None).syscall(SYS_FUTEX, ctypes.byref(word), FUTEX_WAKE_BITSET, 123, None, None, 0x5EED)
     running.disarm(probe)
-    moved = [row for row in running.rows_of(probe) if row[3] == pid]
-    assert moved
-    assert all(row[7][2] == 1 for row in moved)
+    assert [123, 0x5EED] in [row[7] for row in running.rows_of(probe) if row[3] == threading.get_native_id()]
 
 
 def test_a_read_that_faults_is_null_and_not_what_was_there_before(running: Agent) -> None:

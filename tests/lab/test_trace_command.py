@@ -106,6 +106,8 @@ def test_hot_and_returning_functions_fire() -> None:
     ],
 )
 def test_what_cannot_be_armed_is_refused_with_the_cause(probe: str, code: int, words: str) -> None:
+    if probe.startswith("__pfx_") and probe not in Path("/proc/kallsyms").read_text():
+        pytest.skip("padding has symbols since 6.2")
     result = kexplore("trace", probe, "--count", "1")
     assert (result.returncode, result.stdout) == (code, ""), result.stderr
     assert words in result.stderr

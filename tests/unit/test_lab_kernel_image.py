@@ -162,6 +162,14 @@ async def test_a_system_without_apt_is_told_so(tmp_path: Path, monkeypatch: pyte
         await kernel_image(SERIES_6_12, tmp_path, print)
 
 
+@pytest.mark.parametrize("top", ["lib", "usr/lib"])
+def test_modules_are_found_where_older_and_newer_packages_have_them(top: str, tmp_path: Path) -> None:
+    module = tmp_path / top / "modules" / RELEASE / "kernel/fs/overlay.ko.xz"
+    module.parent.mkdir(parents=True)
+    module.touch()
+    assert KernelImage(RELEASE, tmp_path).module("overlay") == module
+
+
 def test_a_module_that_the_kernel_has_not(tmp_path: Path) -> None:
     with pytest.raises(LabError, match="no module nothing"):
         KernelImage(RELEASE, tmp_path).module("nothing")
