@@ -14,7 +14,7 @@ For each probe hits = shown + not shown + lost + filtered, always.
 
 from __future__ import annotations
 
-from typing import Dict, List, Mapping, Tuple
+from typing import Collection, Dict, List, Mapping, Tuple
 
 
 class _Count:
@@ -108,6 +108,29 @@ class Accounts:
             self._counts[probe].filtered += unexplained - share
             assignable -= share
             left -= unexplained
+
+    @property
+    def unassigned(self) -> int:
+        """Events overwritten that are nobody's yet."""
+        return self._unassigned
+
+    def reconcile_ends(self, profile: Mapping[int, Tuple[int, int]], ended: Collection[int]) -> None:
+        """Give those that have just been disabled their part of the losses that are still nobody's.
+
+        Called after ``reconcile`` with a profile of before the disabling: until that was done hits were recorded, and
+        in a flood overwritten, that it does not hold. What else the kernel has counted since is explained by nothing:
+        it calls a probe, and counts, while it is taking it away, but records no more.
+
+        Args:
+            profile: As for ``reconcile``, but read after the disabling.
+            ended: Those that were disabled.
+        """
+        more = {probe: max(0, hits - self.hits(probe)) for probe, (hits, _) in profile.items()}
+        left, unassigned = sum(more.values()), self._unassigned
+        for probe in ended:
+            share = min(more[probe], unassigned * more[probe] // left) if left else 0
+            self._counts[probe].lost += share
+            self._unassigned -= share
 
     def settle(self, lost: int) -> None:
         """No probe is open: what was lost and not assigned was never theirs."""

@@ -311,6 +311,9 @@ class Engine:
             self._recorder.enable(definition.event, False)
         self.drain(keep, float("inf"))
         self._accounts.reconcile(profile, self._recorder.overwritten())
+        if self._accounts.unassigned:
+            ended = [definition.probe for definition in definitions if definition.probe is not None]
+            self._accounts.reconcile_ends(self._profile(), ended)
 
     def _place(self, request: ProbeRequest) -> str:
         if request.address is not None:

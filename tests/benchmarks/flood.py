@@ -2,7 +2,7 @@
 
     kexplore lab -- .venv/bin/python -m tests.benchmarks.flood
 
-Emulated, the guard's time holds the start of the flood's Python and says little of a real machine.
+The guard's time is that between the first and the last hit before it was held back, by the kernel's own time stamps.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Iterator
 
-from tests.agent_driver import agent
+from tests.agent_driver import Agent, agent
 from tests.lab.tracing_state import TRACEFS
 
 FUNCTION = "__x64_sys_getpgid"
@@ -72,14 +72,20 @@ def guard(times: int) -> None:
     waited = []
     for _ in range(times):
         with agent() as started:
+            started.credit(1 << 30)
             probe = int(started.ask("arm", probe={"symbol": FUNCTION, "kind": "entry"})["probe"])
             started.wait(lambda: probe in started.guard)  # noqa: B023
             with flood():
-                begin = time.monotonic()
                 started.wait(lambda: started.guard[probe]["state"] != "running")  # noqa: B023
-                waited.append(time.monotonic() - begin)
+            waited.append(flooded(started, probe))
             started.quit()
-    print(f"guard: held back {min(waited):.2f}-{max(waited):.2f} s after the flood was started (its Python included)")
+    print(f"guard: held back {min(waited):.2f}-{max(waited):.2f} s after the first hit, {times} floods")
+
+
+def flooded(started: Agent, probe: int) -> float:
+    """Seconds from a probe's first hit to its last one so far; the newest are shown, and of the first batch all."""
+    times: list[int] = [row[1] for row in started.rows_of(probe)]
+    return (max(times) - min(times)) / 1e9
 
 
 def main() -> None:

@@ -24,7 +24,7 @@ from pathlib import Path
 RUNS = 7
 QUERY = "opnat2"
 FIRST_NAMES = (b"srso_", b"_text", b"startup_64", b"entry_SYSCALL")
-PATIENCE = 30.0
+PATIENCE = 180.0
 
 
 class Program:
@@ -54,7 +54,7 @@ class Program:
         """Seconds from exec until one of the words is on the screen."""
         while not any(word in self.output for word in words):
             if not self.read(PATIENCE):
-                raise TimeoutError(f"{words} never appeared")
+                raise TimeoutError(f"{words} never appeared: {bytes(self.output[-500:])!r}")
         return time.perf_counter() - self.started
 
     def settle(self) -> None:

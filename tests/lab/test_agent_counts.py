@@ -15,6 +15,7 @@ from tests.lab.tracing_state import TRACEFS, tracing_state
 
 GETPGID = "__x64_sys_getpgid"
 """Called by nobody else in the lab, and cheap."""
+BIRTHS = 20
 FLOOD = """
 import os, sys
 for _ in range(int(sys.argv[1])):
@@ -74,6 +75,22 @@ def test_losses_are_counted_when_the_buffers_are_too_small(running: Agent) -> No
     assert lost > 0
     assert filtered == 0
     assert hits == not_shown + lost
+
+
+def test_what_is_lost_until_a_flooded_probe_is_disabled_is_told_as_lost(running: Agent) -> None:
+    probe, event = arm(running, GETPGID)
+    [instance] = [name for name in os.listdir(TRACEFS / "instances") if f"_{running.hello['pid']}_" in name]
+    (TRACEFS / "instances" / instance / "buffer_size_kb").write_text("8")
+    processes = flood(10**9)
+    running.wait(lambda: running.lost > 0)
+    hits, _, lost, filtered, not_shown = running.disarm(probe)
+    for process in processes:
+        process.kill()
+        process.wait()
+    print(f"{hits:,} hits of {kernel_counts(event)[0]:,}: {lost:,} lost of {running.lost:,}, {filtered:,} filtered")
+    assert hits == not_shown + lost + filtered <= kernel_counts(event)[0]
+    assert filtered == 0
+    assert 0 <= running.lost - lost < BIRTHS, "all but the births of threads, which are recorded too"
 
 
 def test_an_explorer_that_does_not_read_costs_rows_and_never_counts(running: Agent) -> None:

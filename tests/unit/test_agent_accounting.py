@@ -54,6 +54,27 @@ def test_losses_of_nobody_are_not_put_on_the_next_probe() -> None:
     assert named(accounts.close(1))["filtered"] == 3
 
 
+def test_what_was_overwritten_until_a_probe_was_disabled_is_its_loss() -> None:
+    accounts = Accounts()
+    accounts.open(1)
+    accounts.decoded(1, 100)
+    accounts.reconcile({1: (1000, 0)}, lost=950)  # 50 of them since that profile was read
+    accounts.reconcile_ends({1: (1080, 0)}, [1])  # 30 came while the kernel took the probe away
+    assert named(accounts.close(1)) == {"hits": 1050, "missed": 0, "lost": 950, "filtered": 0, "not_shown": 100}
+
+
+def test_losses_of_one_that_goes_on_are_not_put_on_one_that_ends() -> None:
+    accounts = Accounts()
+    for probe in (1, 2):
+        accounts.open(probe)
+        accounts.decoded(probe, 100)
+    accounts.reconcile({1: (100, 0), 2: (100, 0)}, lost=60)
+    accounts.reconcile_ends({1: (120, 0), 2: (160, 0)}, [1])
+    assert named(accounts.close(1))["lost"] == 15
+    accounts.reconcile({2: (160, 0)}, lost=60)
+    assert named(accounts.close(2))["lost"] == 45
+
+
 @given(
     st.lists(
         st.tuples(
