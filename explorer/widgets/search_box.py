@@ -12,6 +12,7 @@ from textual.widgets import Input
 _PRINTED = {"slash": True, "question_mark": False, "exclamation_mark": False}
 _IN_NO_NAME = {"?": "app.help", "!": "app.command"}
 _PLACEHOLDER = "name, takes:bio, is:… (? helps)"
+_EDITING = {key: each.action for each in Input.BINDINGS if isinstance(each, Binding) for key in each.key.split(",")}
 _TO_THE_LIST = "screen.focus_pane('functions')"
 
 
@@ -49,7 +50,8 @@ class SearchBox(Input):
         """Keys that mean something though this is a line of text.
 
         A binding runs only after the key has bubbled up to the program: a Space typed right behind Enter would be text
-        by then. So Enter acts here, and what this box gets after it is given back to be sent to the pane in focus.
+        by then, and one letter typed right behind a Backspace would be the letter that is deleted. So these act here,
+        and what this box gets after Enter is given back to be sent to the pane in focus.
         """
         if self.screen.focused is not self:
             action = None
@@ -58,6 +60,8 @@ class SearchBox(Input):
             action = _TO_THE_LIST
         elif event.character in _IN_NO_NAME:
             action = _IN_NO_NAME[event.character]
+        elif event.key in _EDITING:
+            action = _EDITING[event.key]
         else:
             return
         event.stop()

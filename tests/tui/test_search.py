@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from textual.events import Key
 
 from explorer.screens.targets import TargetsScreen
@@ -84,6 +85,17 @@ async def test_keys_typed_right_behind_enter_go_to_the_list() -> None:
             driver.app.post_message(Key(key, character))
         await driver.until(lambda: agent.armed)
         assert search.value == "vfs_read"
+
+
+@pytest.mark.parametrize(("key", "left"), [("backspace", "vfs_x"), ("ctrl+u", "x"), ("home", "xvfs_r")])
+async def test_a_letter_right_behind_an_editing_key_comes_after_it(key: str, left: str) -> None:
+    async with running() as driver:
+        await driver.press(*"vfs_r")
+        for pressed, character in ((key, None), ("x", "x")):
+            driver.app.post_message(Key(pressed, character))
+        await driver.until(lambda: "x" in driver.browse.search_box.value)
+        await driver.pilot.pause()
+        assert driver.browse.search_box.value == left
 
 
 async def test_nothing_known_of_a_function_does_not_look_like_loading() -> None:
