@@ -113,6 +113,7 @@ class Guard:
         self.budget = budget.DEFAULT
         self._watched: Dict[int, _Watched] = {}
         self._decode_ns = float(hit_cost.DECODE_NS)
+        self._decoded_since_look = 0
         self._told: Dict[int, Tuple[float, Message]] = {}
         self._next_slice = 0.0
         self._partners: Dict[int, int] = {}
@@ -155,8 +156,15 @@ class Guard:
 
     def decoded(self, events: int, seconds: float) -> None:
         """So many events were taken out of the buffers in so much processor time."""
+        self._decoded_since_look += events
         if events >= _TELLING:
             self._decode_ns += (seconds * 1e9 / events - self._decode_ns) / 4
+
+    def may_be_overspent(self) -> bool:
+        """Whether what came out of the buffers since the last look may be a second's budget: then another is due."""
+        events = self._decoded_since_look
+        kernel_ns = max((watched.kernel_ns for watched in self._watched.values()), default=0)
+        return self.budget.exceeded_by(events, events * (kernel_ns + self._decode_ns) / 1e9)
 
     def look(self, now: float, counts: Mapping[int, Tuple[int, int]]) -> Dict[int, State]:
         """What has to change.
@@ -165,6 +173,7 @@ class Guard:
             now: Seconds of the monotonic clock.
             counts: Hits and decoded events of every probe since it was armed.
         """
+        self._decoded_since_look = 0
         for probe in self.of(State.RUNNING):
             self._watched[probe].sample(now, *counts[probe])
         changes: Dict[int, State] = {}

@@ -78,6 +78,8 @@ class GuardedEngine(Engine):
         before, begin = self._accounts.events, time.thread_time()
         emptied = super().drain(keep, seconds)
         self._guard.decoded(self._accounts.events - before, time.thread_time() - begin)
+        if self._guard.may_be_overspent():
+            self._throttle.hurry(0)
         return emptied
 
     def set_budget(self, budget: Budget) -> None:

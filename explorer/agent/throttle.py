@@ -41,9 +41,9 @@ class Throttle:
         self._probes = probes
         self._look_after = 0.0
 
-    def hurry(self) -> None:
-        """A probe is new."""
-        self._look_after = min(self._look_after, time.monotonic() + LOOK)
+    def hurry(self, seconds: float = LOOK) -> None:
+        """Look within so long: a probe is new, or events come in masses."""
+        self._look_after = min(self._look_after, time.monotonic() + seconds)
 
     def due(self) -> float:
         """When ``turn`` has something to do, in seconds of the monotonic clock."""

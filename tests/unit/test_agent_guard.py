@@ -57,6 +57,18 @@ def test_a_probe_that_begins_to_flood_later_is_held_back_within_two_looks() -> N
     assert made.look(10.0, {1: (200_000, 200_000)}) == {1: State.SAMPLED}
 
 
+def test_events_in_masses_call_for_a_look_and_few_do_not() -> None:
+    made = guard(1)
+    events = int(ONE_SECOND * 1e9 / HIT_NS) // 2
+    for _ in range(2):
+        made.decoded(events, events * hit_cost.DECODE_NS / 1e9)
+        assert not made.may_be_overspent()
+    made.decoded(events, events * hit_cost.DECODE_NS / 1e9)
+    assert made.may_be_overspent()
+    made.look(0.1, {1: (events, events)})
+    assert not made.may_be_overspent()
+
+
 def test_a_burst_within_a_second_s_worth_is_nobody_s_concern() -> None:
     made = guard(1)
     burst = round(0.8 * ONE_SECOND * 1e9 / HIT_NS)
