@@ -1,22 +1,29 @@
-"""The real program on a terminal while a probed function floods it: how long keys wait, and what it weighs.
+"""The program on a terminal while a probed function floods it: how long keys wait, and what it weighs.
 
     kexplore lab -- .venv/bin/python -m tests.benchmarks.flood_screen
+    python -m tests.benchmarks.flood_screen --played
 
-Letters are typed into the search box, in pairs of runs: with the probe armed and nothing calling it, then in the flood.
-A key's time ends with the first byte behind the query as it is with that letter; its letters stand in no name in this
-order. Emulated, the ratio of the two and the memory mean something, the milliseconds little.
+The first is the real thing, with and without the guard; emulated, only its ratios and its memory mean something. The
+second needs no kernel that can be probed: an agent is played that sends all that it may, and milliseconds count.
+
+Letters are typed into the search box, with the probe armed and nothing calling it, then in the flood, by turns. A key's
+time ends with the first byte behind the query as it is with that letter; its letters stand in no name in this order.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
+import signal
 import statistics
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-from tests.benchmarks.flood import FUNCTION, flood
+from tests.benchmarks import flood, flooded_program
 from tests.benchmarks.startup import Program, memory_of
 from tests.lab.tracing_state import TRACEFS
 
@@ -25,6 +32,10 @@ QUERIES = ("opnat2", "vfsrd", "tcpsndmsg", "schdtck", "mmfalt", "sktalloc")
 _KNOWN = 3
 _REST = 0.05
 """Seconds between the answer to a key and the next one: a fast typist's."""
+_EARLY = 2.0
+"""Seconds into a flood at which memory is looked at first."""
+
+Flood = Callable[[], AbstractContextManager[object]]
 
 
 def keys(program: Program) -> Iterator[float]:
@@ -32,6 +43,7 @@ def keys(program: Program) -> Iterator[float]:
     while True:
         for query in QUERIES:
             program.type("\x15")
+            program.take(_REST)
             for length in range(1, len(query) + 1):
                 typed = query[:length].encode()
                 if length > _KNOWN:
@@ -41,60 +53,93 @@ def keys(program: Program) -> Iterator[float]:
                 program.take(_REST)
 
 
-def agent_of(process: int) -> int:
-    """The agent that a program has started."""
+def agents_of(process: int) -> list[int]:
+    """The agent that a program has started; nothing where it plays one."""
     children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
-    [agent] = [int(child) for child in children if b"explorer/agent" in Path(f"/proc/{child}/cmdline").read_bytes()]
-    return agent
+    return [int(child) for child in children if b"explorer/agent" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
 
-def measure(program: Program, seconds: float) -> tuple[list[float], list[tuple[float, float, float]]]:
-    """Type for so long; the keys' times, and seconds, explorer and agent in MB after 2 s and at the end."""
-    agent = agent_of(program.process.pid)
-    weights: list[tuple[float, float, float]] = []
-    waited = []
+def typed(program: Program, seconds: float) -> tuple[list[float], list[str]]:
+    """Type for so long; the keys' times, and what explorer and agent weighed early on and in the end."""
+    processes = [program.process.pid, *agents_of(program.process.pid)]
+    weights: list[str] = []
+    waited: list[float] = []
+
+    def weigh(now: float) -> None:
+        weights.append(f"{now:.1f} s: {', '.join(f'{memory_of(process):.1f}' for process in processes)} MB")
+
     begin = time.perf_counter()
     typing = keys(program)
     while (now := time.perf_counter() - begin) < seconds:
-        if not weights and now >= 2:
-            weights.append((now, memory_of(program.process.pid), memory_of(agent)))
+        if not weights and now >= _EARLY:
+            weigh(now)
         waited.append(next(typing))
-    weights.append((now, memory_of(program.process.pid), memory_of(agent)))
+    weigh(now)
     return waited, weights
 
 
-def arm(guarded: bool) -> Program:
+def armed(guarded: bool) -> Program:
     """The program with a probe that nobody hits yet."""
     program = Program()
-    program.until(b"BTF")
-    program.settle()
-    program.type(FUNCTION)
-    program.until(b"getpgid")
-    program.settle()
+    program.until(b"no probe is armed")
+    program.type(flood.FUNCTION)
+    program.until(b"pt_regs")  # its prototype: it is chosen
     program.type("\r ")
     while "kexplore_" not in (TRACEFS / "dynamic_events").read_text():
         program.take(_REST)
-    program.settle()
     if not guarded:
         program.type("4b")
-        program.until(b"budget")
-        program.type("\x15none\r")
+        program.until(b"what probes may cost")
+        program.type("\x15none")
         program.until(b"no limit")
+        program.type("\r")
     program.type("/")
-    program.settle()
+    program.take(1.0)
     return program
 
 
-def report(what: str, waited: list[float], quiet: list[float] | None = None) -> None:
-    """Print a line."""
-    median, p99 = (1000 * value for value in (statistics.median(waited), p99_of(waited)))
-    ratio = "" if quiet is None else f"   ratio {statistics.median(waited) / statistics.median(quiet):.2f}"
-    ratio += "" if quiet is None else f", p99 {p99_of(waited) / p99_of(quiet):.2f}"
+def played() -> tuple[Program, Flood]:
+    """The same where an agent is played, and what floods it."""
+    program = Program(program=(sys.executable, "-m", flooded_program.__name__))
+    program.until(b"no probe is armed")
+    program.type(flooded_program.FUNCTION)
+    program.until(b"size_t")
+    program.type("\r ")
+    program.until("→".encode())
+    program.type("/")
+    program.take(1.0)
+
+    @contextlib.contextmanager
+    def flooded() -> Iterator[None]:
+        program.process.send_signal(signal.SIGUSR1)
+        try:
+            yield
+        finally:
+            program.process.send_signal(signal.SIGUSR2)
+
+    return program, flooded
+
+
+def measure(what: str, program: Program, flooded: Flood, floods: int, seconds: float) -> None:
+    """Type by turns, print, and end the program."""
+    print(what, flush=True)
+    quiet: list[float] = []
+    waited: list[float] = []
+    for _ in range(floods):
+        quiet += typed(program, seconds)[0]
+        with flooded():
+            times, weights = typed(program, seconds)
+        waited += times
+        print(f"  resident (explorer, agent) {'; '.join(weights)} into the flood", flush=True)
+    for name, values in (("nothing calls it", quiet), ("in the flood", waited)):
+        median, p99, most = (1000 * value for value in (statistics.median(values), p99_of(values), max(values)))
+        print(f"  {name:<18}{len(values):4} keys: median {median:6.1f}   p99 {p99:6.1f}   most {most:6.1f} ms")
     print(
-        f"  {what:<22}{len(waited):4} keys: median {median:6.1f}   p99 {p99:6.1f}   most {1000 * max(waited):6.1f} ms"
-        f"{ratio}",
+        f"  ratio: median {statistics.median(waited) / statistics.median(quiet):.2f}, "
+        f"p99 {p99_of(waited) / p99_of(quiet):.2f}",
         flush=True,
     )
+    program.quit()
 
 
 def p99_of(values: list[float]) -> float:
@@ -106,23 +151,15 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--seconds", type=float, default=10.0, help="of each flood")
-    parser.add_argument("--floods", type=int, default=3, help="with the guard and without it")
+    parser.add_argument("--floods", type=int, default=3)
+    parser.add_argument("--played", action="store_true", help="by an agent that is played")
     options = parser.parse_args()
+    if options.played:
+        measure("500 rows twenty times a second", *played(), options.floods, options.seconds)
+        return
     for guarded in (True, False):
-        program = arm(guarded)
-        print(f"{os.uname().release}, {'the guard as it is by itself' if guarded else 'no guard'}", flush=True)
-        quiet, flooded = [], []
-        for _ in range(options.floods):
-            quiet += measure(program, options.seconds)[0]
-            with flood():
-                waited, weights = measure(program, options.seconds)
-            flooded += waited
-            for seconds, explorer, agent in weights:
-                print(f"  {seconds:5.1f} s of flood: explorer {explorer:.1f} MB, agent {agent:.1f} MB", flush=True)
-        report("nothing calls it", quiet)
-        report("in the flood", flooded, quiet)
-        program.type("\x1b")
-        program.quit()
+        what = f"{os.uname().release}, {'with the guard' if guarded else 'without the guard'}"
+        measure(what, armed(guarded), flood.flood, options.floods, options.seconds)
 
 
 if __name__ == "__main__":

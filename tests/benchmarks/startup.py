@@ -19,24 +19,26 @@ import sys
 import tempfile
 import termios
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 RUNS = 7
 QUERY = "opnat2"
 FIRST_NAMES = (b"srso_", b"_text", b"startup_64", b"entry_SYSCALL")
 PATIENCE = 180.0
+_KEXPLORE = str(Path(sys.executable).with_name("kexplore"))
 
 
 class Program:
     """The program in a pseudo terminal, its output so far, and when each word first appeared."""
 
-    def __init__(self, *arguments: str) -> None:
+    def __init__(self, *arguments: str, program: Sequence[str] = (_KEXPLORE,)) -> None:
         parent, child = pty.openpty()
         fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
         environment = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor"}
         self.started = time.perf_counter()
         self.process = subprocess.Popen(
-            [str(Path(sys.executable).with_name("kexplore")), *arguments], stdin=child, stderr=child, stdout=child,
+            [*program, *arguments], stdin=child, stderr=child, stdout=child,
             env=environment, start_new_session=True,
         )  # fmt: skip
         os.close(child)
@@ -117,7 +119,7 @@ def row(what: str, values: list[float], unit: str = "ms", scale: float = 1000) -
 
 def main() -> None:
     """Measure and print."""
-    python, kexplore = sys.executable, str(Path(sys.executable).with_name("kexplore"))
+    python, kexplore = sys.executable, _KEXPLORE
     rows, prototypes, keys, weights, of_snapshot = [], [], [], [], []
     snapshot = Path(tempfile.mkdtemp(), "kernel.kxs")
     seconds(kexplore, "snapshot", str(snapshot))
