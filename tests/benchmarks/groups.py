@@ -123,13 +123,16 @@ def _plan(session: Session, probes: int) -> group_plan.GroupPlan:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--probes", type=int, default=100, help="armed one by one and many at once")
+    parser.add_argument("--probes", type=int, default=100, help="armed one by one and many at once; 0: none")
     parser.add_argument("--screen", type=int, default=500, help="armed in the running program")
     options = parser.parse_args()
-    names = functions(options.probes)
-    print(f"{len(names)} probes, {os.uname().release}; milliseconds a probe: one by one, many at once, ratio")
-    for what, single, many in (*through_the_agent(names), deleting(names)):
-        print(f"  {what:<10} {single * 1000 / len(names):7.2f} {many * 1000 / len(names):7.2f} {many / single:6.2f}")
+    if options.probes:
+        names = functions(options.probes)
+        print(f"{len(names)} probes, {os.uname().release}; milliseconds a probe: one by one, many at once, ratio")
+        for what, single, many in (*through_the_agent(names), deleting(names)):
+            print(
+                f"  {what:<10} {single * 1000 / len(names):7.2f} {many * 1000 / len(names):7.2f} {many / single:6.2f}"
+            )
     print(f"{options.screen} probes in the running program; how late its event loop is", flush=True)
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(on_the_screen(options.screen))
