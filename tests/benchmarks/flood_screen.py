@@ -94,6 +94,7 @@ def armed(guarded: bool) -> Program:
         program.until(b"no limit")
         program.type("\r")
     program.type("/")
+    program.until(b"Clear")  # among the keys of the search box
     program.take(1.0)
     return program
 
@@ -107,6 +108,7 @@ def played() -> tuple[Program, Flood]:
     program.type("\r ")
     program.until("→".encode())
     program.type("/")
+    program.until(b"Clear")  # among the keys of the search box
     program.take(1.0)
 
     @contextlib.contextmanager
