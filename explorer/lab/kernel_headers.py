@@ -45,7 +45,7 @@ async def kernel_headers(image: KernelImage, cache: Path, progress: Progress) ->
             if not trees:
                 raise LabError(f"the package {package} holds no {part}", "this is a fault of kexplore: report it")
             for tree in trees:
-                shutil.copytree(tree, directory / part, dirs_exist_ok=True, copy_function=shutil.move)
+                shutil.copytree(tree, directory / part, symlinks=True, dirs_exist_ok=True, copy_function=shutil.move)
         shutil.rmtree(unpacked)
 
     return await made_once(image.root / "headers", cache, "the kernel's headers", progress, fill)
