@@ -100,8 +100,8 @@ class Buffers:
         drained = Drained()
         cpus = list(self._cpus.values())
         for position, cpu in enumerate(cpus):
-            self._drain_cpu(cpu, keep, drained, hold)
-            if time.monotonic() > deadline and position + 1 < len(cpus):
+            emptied = self._drain_cpu(cpu, keep, drained, hold, deadline)
+            if not emptied or (time.monotonic() > deadline and position + 1 < len(cpus)):
                 # The next call begins with those that had to wait.
                 self._cpus = {each.pipe: each for each in cpus[position + 1 :] + cpus[: position + 1]}
                 drained.complete = False
@@ -127,7 +127,8 @@ class Buffers:
                 return
             yield page
 
-    def _drain_cpu(self, cpu: _Cpu, keep: int, drained: Drained, hold: bool) -> None:
+    def _drain_cpu(self, cpu: _Cpu, keep: int, drained: Drained, hold: bool, deadline: float) -> bool:
+        """Whether it was emptied: on a slow machine a full buffer alone takes longer than whoever waits can bear."""
         for page in self._pages_of(cpu):
             scanned = scan(self._layout, page)
             drained.add(page, scanned, self._watched)
@@ -138,6 +139,9 @@ class Buffers:
                 drained.held.append(held)
             else:
                 self.keep(held, keep)
+            if time.monotonic() > deadline:
+                return False
+        return True
 
     def keep(self, held: Held, keep: int) -> None:
         """Keep the records of a page for ``newest``.

@@ -58,3 +58,15 @@ def test_a_full_buffer_is_emptied_in_one_go(instance: FullInstance) -> None:
     assert drained.complete
     assert drained.counts == {EVENT: PAGES + 2}
     buffers.close()
+
+
+def test_a_drain_whose_time_is_over_ends_inside_a_buffer_and_the_next_goes_on_there(instance: FullInstance) -> None:
+    buffers = Buffers(instance, LAYOUT, watched=0)
+    instance.fill()
+    first = buffers.drain(keep=0, seconds=0.0)
+    assert not first.complete
+    assert 0 < first.counts[EVENT] < PAGES
+    rest = buffers.drain(keep=0, seconds=float("inf"))
+    assert rest.complete
+    assert first.counts[EVENT] + rest.counts[EVENT] == PAGES + 2
+    buffers.close()
