@@ -59,6 +59,7 @@ bench: $(VENV)/.development $(VENV)/.oracles ## the measurements of CONTRIBUTING
 	echo '== search'; $(PYTHON) -m tests.benchmarks.search
 	echo '== types'; $(PYTHON) -m tests.benchmarks.types
 	echo '== decoding, of what the lab kernel records'; $(PYTHON) -m tests.benchmarks.decode
+	echo '== keys in a flood that is played'; $(PYTHON) -m tests.benchmarks.flood_screen --played
 	echo '== arming, on the lab kernel'; $(KEXPLORE) lab -- $(PYTHON) -m tests.benchmarks.arming
 
 screenshots: $(VENV)/.development ## draw screenshots/ anew, from the recorded session
