@@ -18,11 +18,10 @@ import pytest
 
 from explorer.session.calls import Calls
 from explorer.session.events import Event
-from explorer.session.loading import Stage
 from explorer.session.probe import Probe
 from explorer.session.probe_spec import ProbeKind, ProbeSpec
 from explorer.session.session import Session
-from explorer.session.target import LocalTarget
+from tests.lab.local_session import local_session
 from tests.lab.tracing_state import DEADLINE, tracing_state, wait_for_state
 
 
@@ -35,11 +34,8 @@ def _nothing_left_behind() -> Iterator[None]:
 
 @pytest.fixture
 async def session() -> AsyncIterator[Session]:
-    session = Session(LocalTarget(), rows_outstanding=4000)
-    await session.open()
-    await session.load(frozenset({Stage.NAMES, Stage.LISTS, Stage.PROTOTYPES}))
-    yield session
-    assert await session.close() == []
+    async with local_session(rows_outstanding=4000) as session:
+        yield session
 
 
 async def arm(session: Session, symbol: str, **options: Any) -> Probe:

@@ -15,12 +15,10 @@ from typing import Any
 
 import pytest
 
-from explorer.session.loading import Stage
 from explorer.session.probe_spec import ProbeSpec
-from explorer.session.session import Session
-from explorer.session.target import LocalTarget
 from symbols.errors import KexploreError
 from symbols.probe_sites import Role
+from tests.lab.local_session import local_session
 from tests.lab.tracing_state import TRACEFS, tracing_state, wait_for_state
 
 KEXPLORE = [sys.executable, "-m", "explorer.cli"]
@@ -53,10 +51,7 @@ def kernel_says(places: list[str]) -> list[int]:
 
 async def test_boundaries_and_refusals_are_those_of_the_kernel() -> None:
     """A seeded sample: what is listed as a place is one, what is refused would be, and what lies between is none."""
-    session = Session(LocalTarget())
-    await session.open()
-    try:
-        await session.load(frozenset({Stage.NAMES, Stage.LISTS}))
+    async with local_session() as session:
         catalog = session.catalog
         assert catalog is not None
         [vfs_read] = catalog.find("vfs_read")
@@ -86,8 +81,6 @@ async def test_boundaries_and_refusals_are_those_of_the_kernel() -> None:
                 places.append((f"{symbol.name}+{offset}", not site.cause, site.role, site.instruction.mnemonic))
                 beyond = range(offset + 1, offset + len(site.instruction.code))
                 inside += [(f"{symbol.name}+{n}", bool(site.cause)) for n in beyond]
-    finally:
-        await session.close()
     special = [place for place in places if not place[1] and place[3] != "int3"]
     chosen = chance.sample(places, BOUNDARIES) + chance.sample(special, min(SPECIAL, len(special)))
     wrong = [

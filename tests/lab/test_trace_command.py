@@ -14,6 +14,9 @@ from typing import Any
 
 import pytest
 
+from explorer.session.probe_spec import ProbeSpec
+from symbols.errors import Category, KexploreError
+from tests.lab.local_session import local_session
 from tests.lab.tracing_state import DEADLINE, TRACEFS, tracing_state, wait_for_state, wait_until
 
 KEXPLORE = [sys.executable, "-m", "explorer.cli"]
@@ -40,28 +43,45 @@ def traced(*arguments: str) -> tuple[list[dict[str, Any]], dict[str, dict[str, i
     return events, last["summary"], result
 
 
-def test_cat_is_seen_opening_its_file() -> None:
-    script = "echo $$ >&2; exec cat /etc/passwd"
+def define(line: str) -> None:
+    """Python's own append mode seeks to the end, which this file refuses."""
+    events = os.open(TRACEFS / "kprobe_events", os.O_WRONLY | os.O_APPEND)
+    try:
+        os.write(events, line.encode() + b"\n")
+    finally:
+        os.close(events)
+
+
+@pytest.fixture
+def somebody_elses() -> Iterator[None]:
+    """A probe of another user, which stands there before and after."""
+    define(f"p:others/mine {OPEN}")
+    try:
+        before = tracing_state()
+        yield
+        assert tracing_state() == before
+    finally:
+        define("-:others/mine")
+
+
+def test_cat_is_seen_opening_its_files(somebody_elses: None) -> None:
+    """One of them is missing, which its exit code tells."""
+    script = "echo $$ >&2; exec cat /etc/passwd /nonexistent/file"
     events, summary, result = traced(OPEN, f"{OPEN}%return", "--", "sh", "-c", script)
-    assert result.returncode == 0
+    assert result.returncode == 1, "it passes through"
     pid = int(next(line for line in result.stderr.splitlines() if line.isdigit()))
     [opened] = [e for e in events if e["kind"] == "entry" and e["values"]["filename"]["text"] == "/etc/passwd"]
     assert (opened["pid"], opened["tid"], opened["comm"], opened["context"]) == (pid, pid, "cat", "task")
     assert opened["values"]["dfd"] == {"raw": -100, "text": "AT_FDCWD"}
     following = [e for e in events if e["kind"] == "return" and e["tid"] == pid and e["t"] > opened["t"]]
     assert following[0]["values"]["return"] == {"raw": 3, "text": "3"}
+    assert "-ENOENT" in {e["values"]["return"]["text"] for e in following}
     assert Path("/etc/passwd").read_text() in result.stderr  # its own output
     entries = [e for e in events if e["kind"] == "entry"]
     assert {e["pid"] for e in events} == {pid}, "only the command and what it starts"
     counters = summary[OPEN]
     assert counters["hits"] - counters["filtered"] == len(entries)
     assert (counters["missed"], counters["lost"], counters["not_shown"]) == (0, 0, 0)
-
-
-def test_a_missing_file_is_named_enoent_and_the_exit_code_passes_through() -> None:
-    events, _, result = traced(f"{OPEN}%return", "--", "cat", "/nonexistent/file")
-    assert result.returncode == 1
-    assert "-ENOENT" in {e["values"]["return"]["text"] for e in events}
 
 
 def test_a_command_that_does_not_exist() -> None:
@@ -96,59 +116,33 @@ def test_hot_and_returning_functions_fire() -> None:
     assert fault["values"]["address"]["raw"] < 1 << 47
 
 
-@pytest.mark.parametrize(
-    ("probe", "code", "words"),
-    [
-        ("do_sys_opneat2", 1, "do_sys_openat2"),
-        ("nomod:foo", 1, "nomod"),
-        ("__pfx_do_sys_openat2", 4, "patching"),
-        ("jiffies", 4, "not a function"),
-    ],
-)
-def test_what_cannot_be_armed_is_refused_with_the_cause(probe: str, code: int, words: str) -> None:
-    if probe.startswith("__pfx_") and probe not in Path("/proc/kallsyms").read_text():
-        pytest.skip("padding has symbols since 6.2")
-    result = kexplore("trace", probe, "--count", "1")
-    assert (result.returncode, result.stdout) == (code, ""), result.stderr
-    assert words in result.stderr
-    assert "Traceback" not in result.stderr
-
-
-def test_copy_from_user_is_refused_here_for_the_option_that_forbids_it() -> None:
-    """Its file is built without call sites for ftrace, and Debian leaves the option unset that allows breakpoints."""
-    listed = Path("/sys/kernel/tracing/available_filter_functions").read_text().split()
-    assert "_copy_from_user" not in listed, "it can be probed now: arm it in the test above instead"
-    result = kexplore("trace", "_copy_from_user%return", "--count", "1")
-    assert result.returncode == 4
-    assert "built without CONFIG_KPROBE_EVENTS_ON_NOTRACE" in result.stderr
-
-
-def test_a_blacklisted_function_is_refused_by_name() -> None:
+async def test_what_cannot_be_armed_is_refused_with_the_cause() -> None:
+    listed = (TRACEFS / "available_filter_functions").read_text().split()
+    # Its file is built without call sites for ftrace, and Debian leaves the option unset that allows breakpoints.
+    assert "_copy_from_user" not in listed, "it can be probed now: arm it in a test above instead"
     blacklist = Path("/sys/kernel/debug/kprobes/blacklist").read_text().splitlines()
-    listed = {line.split("\t")[1] for line in blacklist}
-    name = next(n for n in ("exc_page_fault", "do_int3", "exc_debug", "native_load_gdt") if n in listed)
-    result = kexplore("trace", name, "--count", "1")
-    assert result.returncode == 4
-    assert "must not touch" in result.stderr or "not allowed" in result.stderr
+    blacklisted = {line.split("\t")[1] for line in blacklist}
+    forbidden = next(n for n in ("exc_page_fault", "do_int3", "exc_debug", "native_load_gdt") if n in blacklisted)
+    refused = [
+        ("nomod:foo", Category.FAILED, "nomod"),
+        ("jiffies", Category.KERNEL_CANNOT, "not a function"),
+        ("_copy_from_user%return", Category.KERNEL_CANNOT, "built without CONFIG_KPROBE_EVENTS_ON_NOTRACE"),
+        (forbidden, Category.KERNEL_CANNOT, "must not touch|not allowed"),
+    ]
+    if "__pfx_do_sys_openat2" in Path("/proc/kallsyms").read_text():  # padding has symbols since 6.2
+        refused.append(("__pfx_do_sys_openat2", Category.KERNEL_CANNOT, "patching"))
+    async with local_session() as session:
+        for probe, category, words in refused:
+            with pytest.raises(KexploreError, match=words) as caught:
+                await session.arm(ProbeSpec.parse(probe), registers=False)
+            assert caught.value.category is category
 
 
-def define(line: str) -> None:
-    """Python's own append mode seeks to the end, which this file refuses."""
-    events = os.open(TRACEFS / "kprobe_events", os.O_WRONLY | os.O_APPEND)
-    try:
-        os.write(events, line.encode() + b"\n")
-    finally:
-        os.close(events)
-
-
-def test_someone_elses_probe_survives() -> None:
-    define("p:others/mine vfs_read")
-    try:
-        before = tracing_state()
-        traced("vfs_read", "vfs_write%return", "--", "cat", "/etc/hostname")
-        assert tracing_state() == before
-    finally:
-        define("-:others/mine")
+def test_an_unknown_name_is_refused_and_the_meant_one_named() -> None:
+    result = kexplore("trace", "do_sys_opneat2", "--count", "1")
+    assert (result.returncode, result.stdout) == (1, ""), result.stderr
+    assert OPEN in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 @contextlib.contextmanager
@@ -168,7 +162,7 @@ def tracing() -> Iterator[subprocess.Popen[bytes]]:
 
 @pytest.mark.parametrize(
     ("number", "code"),
-    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGKILL, -9)],
+    [(signal.SIGINT, 130), (signal.SIGHUP, 129), (signal.SIGKILL, -9)],
 )
 def test_whatever_ends_it_nothing_is_left(number: signal.Signals, code: int) -> None:
     before = tracing_state()
@@ -208,15 +202,16 @@ def test_after_a_killed_agent_clean_removes_what_it_left() -> None:
     assert result.returncode == 0, result.stderr
     assert str(agent) in result.stdout
     assert tracing_state() == before
-    assert "nothing was left behind" in kexplore("clean").stderr
 
 
-def test_clean_leaves_a_living_session_alone() -> None:
+def test_clean_leaves_a_living_session_alone_which_ends_by_itself() -> None:
     before = tracing_state()
     with tracing() as process:
         armed = tracing_state()
-        assert kexplore("clean").returncode == 0
+        result = kexplore("clean")
+        assert result.returncode == 0
+        assert "nothing was left behind" in result.stderr
         assert tracing_state() == armed
         process.terminate()
-        process.wait(DEADLINE)
+        assert process.wait(DEADLINE) == 143
     wait_for_state(before)
