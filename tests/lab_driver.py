@@ -75,7 +75,7 @@ class _Suite:
                     tests = files.popleft()
                     await guest.run(tests)
         except (KexploreError, _LostError) as error:
-            cause = "\n".join([str(error), *guest.last_words()])
+            cause = "\n".join([str(error), getattr(error, "hint", ""), *guest.last_words()])
             self.tell({"lost": cause, "tests": [test for test in tests if test not in guest.finished]})
 
     def tell(self, record: Record) -> None:

@@ -13,9 +13,11 @@ from explorer.agent.failure import RequestError
 from explorer.commands import doctor_engines
 from explorer.commands.finding import Standing
 from explorer.session import prices
+from explorer.session.arming import Options
 from explorer.session.cost import Cost
 from explorer.session.cost import prices as priced
 from explorer.session.hello import Hello
+from explorer.session.probe_spec import ProbeKind, ProbeSpec
 from explorer.session.session import Session
 from tests.scripted_agent import ScriptedAgent, ScriptedTarget
 
@@ -49,6 +51,17 @@ async def test_what_was_measured_reaches_the_guard_of_the_same_kernel_only(agent
     assert prices.measured_on(hello) == datetime.date.today()
     assert prices.measured_on(dataclasses.replace(hello, release="another")) is None
     assert prices.kept(dataclasses.replace(hello, hostname="another")) == {**MEASURED, "ftrace": 1}
+
+
+async def test_probes_whose_price_is_compared_record_one_value_each(agent: ScriptedAgent) -> None:
+    session = Session(ScriptedTarget(agent))
+    await session.open()
+    await session.load()
+    for kind in (ProbeKind.ENTRY, ProbeKind.RETURN):
+        probe = await session.arming.arm(ProbeSpec("vfs_read", kind=kind), Options(registers=False, one_value=True))
+        assert len(probe.fields) == 1
+    assert [len(request["values"]) for request in agent.armed.values()] == [1, 1]
+    await session.close()
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"KEY": 1}', '{"KEY": {"ftrace": -1}}', '{"KEY": {"jump": true}}'])
