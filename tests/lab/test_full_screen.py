@@ -17,7 +17,9 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.lab.tracing_state import DEADLINE, tracing_state, wait_for_state
+from tests.lab.tracing_state import DEADLINE, TRACEFS, tracing_state, wait_for_state
+
+DEFINITIONS = TRACEFS / "dynamic_events"
 
 
 class Terminal:
@@ -82,7 +84,7 @@ def test_whatever_ends_it_nothing_is_left(end: Callable[[Terminal], None], codes
         terminal.shows("const char")
         terminal.type("\r")
         terminal.type(" r")
-        terminal.until(lambda: tracing_state()["dynamic_events"].count("kexplore_") == 2, "two armed probes")
+        terminal.until(lambda: DEFINITIONS.read_text().count("kexplore_") == 2, "two armed probes")
         subprocess.run(["cat", "/nonexistent"], stderr=subprocess.DEVNULL, check=False)
         terminal.shows("ENOENT")
         end(terminal)

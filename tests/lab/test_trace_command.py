@@ -17,7 +17,7 @@ import pytest
 from explorer.session.probe_spec import ProbeSpec
 from symbols.errors import Category, KexploreError
 from tests.lab.local_session import local_session
-from tests.lab.tracing_state import DEADLINE, TRACEFS, tracing_state, wait_for_state, wait_until
+from tests.lab.tracing_state import DEADLINE, TRACEFS, tracing_state, wait_for_state
 
 KEXPLORE = [sys.executable, "-m", "explorer.cli"]
 OPEN = "do_sys_openat2"
@@ -150,10 +150,13 @@ def tracing() -> Iterator[subprocess.Popen[bytes]]:
     """A ``kexplore trace`` that has armed two probes; it does not outlive the test, whatever becomes of that."""
     before = tracing_state()
     with subprocess.Popen(
-        [*KEXPLORE, "trace", "vfs_read", f"{OPEN}%return"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
-    ) as process:
+        [*KEXPLORE, "trace", "vfs_read", f"{OPEN}%return"],
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
         try:
-            wait_until(lambda: tracing_state()["dynamic_events"].count("kexplore_") >= 2, "arming")
+            assert process.stderr is not None
+            while b"armed" not in process.stderr.readline():
+                assert process.poll() is None
             assert tracing_state() != before
             yield process
         finally:

@@ -29,15 +29,25 @@ def wait_until(condition: Callable[[], bool], what: str) -> None:
         AssertionError: It did not come about.
     """
     end = time.monotonic() + DEADLINE
-    while not condition():
-        assert time.monotonic() < end, f"{what} did not come about in {DEADLINE:.0f} s"
-        time.sleep(0.02)
+    while True:
+        begin = time.monotonic()
+        if condition():
+            return
+        assert begin < end, f"{what} did not come about in {DEADLINE:.0f} s"
+        _rest(begin)
+
+
+def _rest(begin: float) -> None:
+    """Sleep longer than looking took since then: what is awaited needs the emulated processor, too."""
+    time.sleep(0.02 + 3 * (time.monotonic() - begin))
 
 
 def wait_for_state(expected: dict[str, str]) -> None:
     """Wait until the kernel is as it was, and show the difference when it does not come to that."""
     end = time.monotonic() + DEADLINE
+    begin = time.monotonic()
     while (now := tracing_state()) != expected:
-        if time.monotonic() > end:
+        if begin > end:
             assert now == expected
-        time.sleep(0.05)
+        _rest(begin)
+        begin = time.monotonic()
