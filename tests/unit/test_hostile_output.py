@@ -1,7 +1,7 @@
 """Names that processes choose, and others that nobody checked: a line of JSON stays one, a recording keeps what was.
 
 The commands that are not here print names of functions and instructions only, and a list of symbols with such names is
-refused (`test_kallsyms`). How they come out of the kernel, and as text, is held by `tests/lab/test_hostile_names.py`.
+refused (``test_kallsyms``). How they come out of the kernel, and as text: ``tests/lab/test_hostile_names.py``.
 """
 
 from __future__ import annotations
