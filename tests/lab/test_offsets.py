@@ -93,7 +93,7 @@ async def test_boundaries_and_refusals_are_those_of_the_kernel() -> None:
     taken = [
         (place, said)
         for (place, rewritten), said in zip(between, answers, strict=True)
-        # Of what it rewrites the kernel says that first (jump_label_text_reserved), of which byte ever.
+        # Of what it rewrites the kernel says that first (jump_label_text_reserved), whichever byte it is.
         if said != errno.EILSEQ and not (rewritten and said == errno.EINVAL)
     ]
     roles = Counter(role.value for place, _, role, _ in chosen)
