@@ -41,6 +41,7 @@ class Agent:
         options: Of its command line.
         program: Python's arguments in place of the path of the agent.
         user: Run it as this user id.
+        engine: Of the probes that it is asked to arm, unless a request says otherwise.
 
     Attributes:
         hello: Its first message.
@@ -49,13 +50,22 @@ class Agent:
         lost: The last total of lost events.
         guard: The last word of the guard on each probe.
         calls: The last count of each call site, by its address.
+        cells: The last cells of each probe that aggregates: count and total by key and step.
         dropped: Call sites that are not counted any more, and for how many seconds they were.
         batches: How many batches came.
         problems: What it said unasked.
         expired: The final counters that came with a deadline.
     """
 
-    def __init__(self, *options: str, user: int | None = None, program: tuple[str, ...] = (str(AGENT),)) -> None:
+    def __init__(
+        self,
+        *options: str,
+        user: int | None = None,
+        program: tuple[str, ...] = (str(AGENT),),
+        engine: str = "auto",
+    ) -> None:
+        self._engine = engine
+        self._armed: set[int] = set()
         self.process = subprocess.Popen(
             [sys.executable if user is None else SYSTEM_PYTHON, "-I", "-S", "-B", *program, *options],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, user=user,
@@ -71,6 +81,7 @@ class Agent:
         self.lost = 0
         self.guard: dict[int, dict[str, Any]] = {}
         self.calls: dict[str, int] = {}
+        self.cells: dict[int, dict[tuple[Any, Any], tuple[int, int]]] = {}
         self.dropped: dict[str, float] = {}
         self.batches = 0
         self.problems: list[Message] = []
@@ -104,6 +115,9 @@ class Agent:
         elif message["op"] == "calls":
             self.calls.update(message["calls"])
             self.dropped.update(message["dropped"])
+        elif message["op"] == "cells":
+            cells = self.cells.setdefault(message["probe"], {})
+            cells.update({(key, step): (count, total) for key, step, count, total in message["cells"]})
         elif message["op"] == "expired":
             self.expired = {int(probe): counts for probe, counts in message["counters"].items()}
         elif message["op"] == "problem":
@@ -139,7 +153,14 @@ class Agent:
 
     def ask(self, op: str, **members: Any) -> Message:
         """Send a request and wait for its answer."""
-        return self.answer(self.send(op, **members))[0]
+        if op == "arm" and self._engine != "auto":
+            members["probe"] = {"engine": self._engine, **members["probe"]}
+        answer = self.answer(self.send(op, **members))[0]
+        if op == "arm":
+            self._armed.add(answer["probe"])
+        elif op == "disarm":
+            self._armed.discard(members["probe"])
+        return answer
 
     def credit(self, rows: int) -> None:
         """Allow rows."""
@@ -164,6 +185,16 @@ class Agent:
         """Disarm a probe; its final counters."""
         counters: list[int] = self.ask("disarm", probe=probe)["counters"]
         return counters
+
+    def start_afresh(self) -> None:
+        """Disarm what is armed, lift the focus, and forget what was said."""
+        for probe in list(self._armed):
+            self.disarm(probe)
+        self.ask("focus", pids=[])
+        self.ask("budget", rate=None, share=0.02)
+        self.rows.clear()
+        self.counters.clear()
+        self.guard.clear()
 
     def wait(self, condition: Callable[[], bool]) -> None:
         """Take messages until a condition holds."""
@@ -215,9 +246,9 @@ class Agent:
 
 
 @contextmanager
-def agent(*options: str, user: int | None = None) -> Iterator[Agent]:
+def agent(*options: str, user: int | None = None, engine: str = "auto") -> Iterator[Agent]:
     """An agent that ends with the block."""
-    running = Agent(*options, user=user)
+    running = Agent(*options, user=user, engine=engine)
     try:
         yield running
         if running.process.poll() is None:

@@ -38,6 +38,16 @@ def arm(engine: GuardedEngine, message: Message) -> List[Message]:
     return results
 
 
+def must_wait(engine: GuardedEngine, message: Message) -> bool:
+    """Whether a request is to arm something that waits for the bpf program; it may be well-formed or not."""
+    if message["op"] == "arm":
+        return engine.must_wait(message.get("probe"))
+    probes = message.get("probes")
+    if message["op"] != "arm_many" or not isinstance(probes, list):
+        return False
+    return any([engine.must_wait(each.get("probe")) for each in probes if isinstance(each, dict)])
+
+
 def _kind(wanted: Message) -> object:
     probe = wanted.get("probe")
     return probe.get("kind") if isinstance(probe, dict) else None
@@ -47,7 +57,7 @@ def _arm(engine: GuardedEngine, wanted: Message, entry: Optional[Message]) -> Me
     if entry is not None and "probe" not in entry:
         return entry  # why its entry was refused
     try:
-        armed = engine.arm(wanted.get("probe"), wanted.get("filter"))
+        armed = engine.arm(wanted.get("probe"), wanted.get("filter"), entry["probe"] if entry is not None else None)
     except RequestError as refused:
         return {"code": refused.code.value, "message": refused.message, "hint": refused.hint}
     if entry is not None:

@@ -5,13 +5,14 @@ Nothing is created before the first probe is armed.
 
 from __future__ import annotations
 
-import itertools
 import os
-from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, List, Optional, Sequence, Set, Tuple
 
-from explorer.agent import capabilities, event_filter, filtering, fprobe, probe_definition, refusals, session_name
+from explorer.agent import capabilities, filtering, fprobe, refusals, session_name
 from explorer.agent.accounting import Accounts
+from explorer.agent.armed import Armed
 from explorer.agent.definitions import Definition, DefinitionRefused, Definitions
+from explorer.agent.event_filter import EventFilter
 from explorer.agent.failure import RequestError
 from explorer.agent.kernel_text import KernelText
 from explorer.agent.newest_rows import newest_rows
@@ -26,28 +27,19 @@ _SURVEY_SECONDS = 0.5
 """Longer, as counts can only be compared once the buffers were emptied."""
 
 
-class Armed(NamedTuple):
-    """A probe that is armed."""
-
-    probe: int
-    event: str
-    definition: str
-    mechanism: str
-    cause: str
-
-
 class Engine:
     """Probes through tracefs.
 
     Args:
         root: The directory that the machine's file tree begins at.
         machine: The architecture as ``uname -m`` prints it.
+        text: Of that machine.
     """
 
-    def __init__(self, root: str, machine: str) -> None:
+    def __init__(self, root: str, machine: str, text: KernelText) -> None:
         self._root = root
         self._machine = machine
-        self._text = KernelText(root)
+        self._text = text
         self._accounts = Accounts()
         self._tracefs: Optional[Tracefs] = None
         self._recorder: Optional[Recorder] = None
@@ -55,12 +47,25 @@ class Engine:
         self._definitions: Optional[Definitions] = None
         self._by_probe: Dict[int, Definition] = {}
         self._focus: List[int] = []
-        self._numbers = itertools.count(1)
+        self._suspended: Set[int] = set()
 
     @property
     def armed(self) -> bool:
         """Whether any probe is armed."""
         return bool(self._by_probe)
+
+    def numbers(self) -> List[int]:
+        """Of the probes that are armed."""
+        return list(self._by_probe)
+
+    def request_of(self, number: int) -> ProbeRequest:
+        """An armed probe, in the terms of its mechanism."""
+        return self._by_probe[number].request
+
+    @property
+    def events(self) -> int:
+        """Events that came out of the buffers so far."""
+        return self._accounts.events
 
     @property
     def definitions(self) -> int:
@@ -82,18 +87,18 @@ class Engine:
         assert self._recorder is not None
         return self._recorder.fileno()
 
-    def arm(self, probe: object, wanted: object = None) -> Armed:
-        """Arm a probe as a request describes it.
+    def arm(self, number: int, asked: ProbeRequest, chosen: EventFilter, entry: Optional[int] = None) -> Armed:
+        """Arm a probe.
 
         Args:
-            probe: The request's ``probe``.
-            wanted: Its ``filter``.
+            number: The probe's.
+            asked: What it is.
+            chosen: Its filter.
+            entry: Of the return of a call, the number of the probe at its entry; here it makes no difference.
 
         Raises:
-            RequestError: It is not well-formed, or the kernel cannot or will not.
+            RequestError: The kernel cannot or will not.
         """
-        asked = probe_definition.parse(probe, self._machine)
-        chosen = event_filter.parse(wanted, asked)
         if not self.armed:  # while something is armed, every survey looks again
             capabilities.require(self._root)
         tracefs = self._tracefs = self._tracefs or Tracefs(self._root)
@@ -113,7 +118,6 @@ class Engine:
                 definition = definitions.take(request, place)
         except DefinitionRefused as refused:
             raise refusals.not_defined(refused, request, place, self._text, self._root) from None
-        number = next(self._numbers)
         definition.probe = number
         self._by_probe[number] = definition
         self._accounts.open(number)
@@ -126,85 +130,86 @@ class Engine:
         except (OSError, RequestError) as error:
             self.finish(number)
             raise error if isinstance(error, RequestError) else refusals.not_enabled(error, place) from None
-        return Armed(number, definition.name, definition.line, request.mechanism, cause)
+        return Armed(number, definition.name, definition.line, "tracefs", request.mechanism, cause)
 
-    def filter(self, number: object, wanted: object, keep: int) -> None:
+    def filter(self, number: int, chosen: EventFilter, keep: int) -> None:
         """Put another filter on a probe, which goes on counting.
 
         The hits of before have been drained and shown by the caller.
 
         Args:
-            number: The probe's, or whatever a request has there.
-            wanted: The request's ``filter``.
+            number: The probe's.
+            chosen: The filter.
             keep: As for ``drain``.
 
         Raises:
-            RequestError: There is no such probe, the filter is not one of its, or the kernel refused it: then the
-                filter is as it was.
+            RequestError: The kernel refused it: then the filter is as it was.
         """
-        definition = self._known(number)
-        chosen = event_filter.parse(wanted, definition.request)
         assert self._recorder is not None
         self.describe()
-        filtering.change(self._recorder, definition, chosen, lambda: self.drain(keep, float("inf")))
+        filtering.change(self._recorder, self._by_probe[number], chosen, lambda: self.drain(keep, float("inf")))
 
-    def _known(self, number: object) -> Definition:
-        if type(number) is not int or number not in self._by_probe:
-            raise RequestError(Code.BAD_REQUEST, f"no probe {number!r} is armed")
-        return self._by_probe[number]
-
-    def disarm(self, numbers: Sequence[object], keep: int) -> List[int]:
-        """Stop probes. Their last events are still to be collected: ``collect``, then ``finish`` for each.
+    def stop(self, numbers: Sequence[int], keep: int) -> None:
+        """Disable probes and explain all that they have counted; their last events are still to be collected.
 
         Args:
-            numbers: The probes', or whatever a request has there.
+            numbers: The probes'.
             keep: As for ``drain``.
+        """
+        assert self._recorder is not None
+        # What fires while the kernel takes a probe away is counted by it but not traced: count before that.
+        profile = self._profile()
+        for number in numbers:
+            self._recorder.enable(self._by_probe[number].event, False)
+        self.drain(keep, float("inf"))
+        self._accounts.reconcile(profile, self._recorder.overwritten())
+        if self._accounts.unassigned:
+            self._accounts.reconcile_ends(self._profile(), list(numbers))
 
-        Returns:
-            The probes' numbers.
+    def suspend(self, number: int, keep: int) -> None:
+        """Disable a probe, which stays armed as far as anybody else is concerned."""
+        self.stop([number], keep)
+        self._suspended.add(number)
+
+    def resume(self, number: int) -> None:
+        """Enable a suspended probe.
 
         Raises:
-            RequestError: There is no such probe; then none has been stopped.
+            OSError: The kernel refuses it by now.
         """
-        definitions = [self._known(number) for number in numbers]
-        self._stop(definitions, keep)
-        return [definition.probe for definition in definitions if definition.probe is not None]
+        assert self._recorder is not None
+        definition = self._by_probe[number]
+        # Only now: a hit that was under way when it was disabled is counted by the kernel later than that.
+        definition.settle(self._counts(), self._accounts.hits(number))
+        self._recorder.enable(definition.event, True)
+        self._suspended.discard(number)
 
     def finish(self, number: int) -> List[int]:
-        """Forget a probe that ``disarm`` stopped; its final counters."""
+        """Forget a probe that was stopped; its final counters."""
         definition = self._by_probe.pop(number)
+        self._suspended.discard(number)
         definition.probe = None
         if self._recorder is not None:
             filtering.end(self._recorder, definition)
         return self._accounts.close(number)
 
     def focus(self, pids: Sequence[int]) -> None:
-        """Record only what these processes and their descendants do; empty: everybody.
-
-        Raises:
-            RequestError: One of them does not exist.
-        """
-        for pid in pids:
-            if not os.path.isdir(os.path.join(self._root, "proc", str(pid))):
-                raise RequestError(Code.BAD_REQUEST, f"there is no process {pid}")
+        """Record only what these processes, which exist, and their descendants do; empty: everybody."""
         self._focus = list(pids)
         if self._recorder is not None:
             self._recorder.focus(pids)
 
     def survey(self, keep: int) -> None:
-        """Compare the kernel's own counts with ours, and see that probes still fire; once a second or so.
+        """Compare the kernel's own counts with ours; once a second or so.
 
         Args:
             keep: As for ``drain``.
 
-        Raises:
-            RequestError: Somebody has switched all probes of this machine off; the counts are brought up to date.
         """
         profile = self._profile()
         assert self._recorder is not None
         if self.drain(keep, _SURVEY_SECONDS):
             self._accounts.reconcile(profile, self._recorder.overwritten())
-        capabilities.require_switched_on(self._root)
 
     def drain(self, keep: int, seconds: float = _DRAIN_SECONDS) -> bool:
         """Take events out of the buffers and count them.
@@ -258,6 +263,15 @@ class Engine:
         """The counters of all armed probes."""
         return self._accounts.counters()
 
+    def counts(self) -> Dict[int, Tuple[int, int]]:
+        """Hits that the kernel counted, and events decoded, of every probe since it was armed."""
+        return {number: (hits, self._accounts.decoded_of(number)) for number, (hits, _) in self._profile().items()}
+
+    @property
+    def complete_between(self) -> Tuple[int, int]:
+        """Since when and until when nothing is missing among the events."""
+        return self._recorder.complete_between if self._recorder is not None else (0, 0)
+
     def rest(self) -> List[str]:
         """Delete some of the definitions that no probe uses and stop watching births; only while no probe is armed.
 
@@ -302,19 +316,6 @@ class Engine:
             left += self._definitions.delete_group()
         return left
 
-    def _stop(self, definitions: Sequence[Definition], keep: int) -> None:
-        """Disable probes and explain all that they have counted."""
-        assert self._recorder is not None
-        # What fires while the kernel takes a probe away is counted by it but not traced: count before that.
-        profile = self._profile()
-        for definition in definitions:
-            self._recorder.enable(definition.event, False)
-        self.drain(keep, float("inf"))
-        self._accounts.reconcile(profile, self._recorder.overwritten())
-        if self._accounts.unassigned:
-            ended = [definition.probe for definition in definitions if definition.probe is not None]
-            self._accounts.reconcile_ends(self._profile(), ended)
-
     def _place(self, request: ProbeRequest) -> str:
         if request.address is not None:
             return refusals.place_of_address(self._text, request.address)
@@ -339,6 +340,9 @@ class Engine:
         return {**self._tracefs.profile(), **{name: (hits, 0) for name, hits in self._recorder.counts().items()}}
 
     def _profile(self) -> Dict[int, Tuple[int, int]]:
-        """The kernel's own hits and missed of each probe since it was armed."""
-        profile = self._counts()
-        return {number: definition.since_taken(profile) for number, definition in self._by_probe.items()}
+        """The kernel's own hits and missed of each probe since it was armed; a suspended one stands where it stood."""
+        counts = self._counts()
+        profile = {number: definition.since_taken(counts) for number, definition in self._by_probe.items()}
+        for number in self._suspended:
+            profile[number] = self._accounts.hits(number), profile[number][1]
+        return profile

@@ -7,7 +7,7 @@ where a fault is known. What it rejects on such bytes was undecided anyway, and 
 
 from __future__ import annotations
 
-from typing import List, NamedTuple, Optional
+from typing import Any, Dict, List, NamedTuple, Optional
 
 from explorer.agent.failure import RequestError
 from explorer.agent.filter_conditions import Checker, Condition, everything
@@ -23,11 +23,13 @@ class EventFilter(NamedTuple):
         kernel: The kernel's part in its language; "" for none.
         remaining: What the agent has to ask of each hit that the kernel let pass; None for nothing.
         whole: All of it; None when there is no filter.
+        wanted: As it was asked for; None when there is no filter.
     """
 
     kernel: str
     remaining: Optional[Condition]
     whole: Optional[Condition]
+    wanted: Optional[Dict[str, Any]] = None
 
 
 NO_FILTER = EventFilter("", None, None)
@@ -62,7 +64,7 @@ def parse(wanted: object, request: ProbeRequest) -> EventFilter:
                 texts.append(kernel_text(tree, request))
             if part == "agent" or _reads_memory(tree, request):
                 remaining.append(condition)
-    return EventFilter(joined(texts), everything(remaining), everything(whole))
+    return EventFilter(joined(texts), everything(remaining), everything(whole), wanted if whole else None)
 
 
 def _reads_memory(tree: object, request: ProbeRequest) -> bool:

@@ -1,14 +1,15 @@
-"""The engine with a guard: every probe is priced, counted and held to a budget."""
+"""The engines with a guard: every probe is priced, counted and held to a budget."""
 
 from __future__ import annotations
 
 import time
-from typing import Any, Dict, List, Sequence, Set, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Set
 
 from explorer.agent import hit_cost
+from explorer.agent.armed import Armed
 from explorer.agent.budget import Budget
 from explorer.agent.completeness import Completeness
-from explorer.agent.engine import Armed, Engine
+from explorer.agent.engines import Engines
 from explorer.agent.facts import Facts
 from explorer.agent.failure import RequestError
 from explorer.agent.guard import Guard
@@ -17,8 +18,8 @@ from explorer.agent.row_code import Row
 from explorer.agent.throttle import Throttle
 
 
-class GuardedEngine(Engine):
-    """An engine whose probes cost no more than they may.
+class GuardedEngine(Engines):
+    """Engines whose probes cost no more than they may.
 
     Args:
         root: The directory that the machine's file tree begins at.
@@ -31,15 +32,14 @@ class GuardedEngine(Engine):
         self._throttle = Throttle(self._guard, self)
         self._completeness = Completeness()
         self._unpriced: Set[int] = set()
-        self._suspended: Set[int] = set()
         self._prices = hit_cost.TABLE
         self._keep = 0
 
-    def arm(self, probe: object, wanted: object = None) -> Armed:
-        """As ``Engine.arm``; from now on the probe is watched."""
-        armed = super().arm(probe, wanted)
-        request = self._by_probe[armed.probe].request
-        self._guard.open(armed.probe, time.monotonic(), hit_cost.dearest_ns(request, self._prices))
+    def arm(self, probe: object, wanted: object = None, entry: Optional[int] = None) -> Armed:
+        """As ``Engines.arm``; from now on the probe is watched."""
+        armed = super().arm(probe, wanted, entry)
+        dearest = hit_cost.dearest_ns(self.request_of(armed.probe), self._prices)
+        self._guard.open(armed.probe, time.monotonic(), dearest)
         self._unpriced.add(armed.probe)
         self._throttle.hurry()
         return armed
@@ -51,12 +51,12 @@ class GuardedEngine(Engine):
             self._completeness.begin(probe, time.monotonic_ns())
 
     def filter(self, number: object, wanted: object, keep: int) -> None:
-        """As ``Engine.filter``; calls do not reach from one filter to the next."""
+        """As ``Engines.filter``; calls do not reach from one filter to the next."""
         super().filter(number, wanted, keep)
         self._begin_anew([number])
 
     def focus(self, pids: Sequence[int]) -> None:
-        """As ``Engine.focus``; calls do not reach from one focus to the next."""
+        """As ``Engines.focus``; calls do not reach from one focus to the next."""
         super().focus(pids)
         self._begin_anew(list(self._by_probe))
 
@@ -66,18 +66,17 @@ class GuardedEngine(Engine):
                 self._completeness.begin(probe, time.monotonic_ns())
 
     def finish(self, number: int) -> List[int]:
-        """As ``Engine.finish``."""
+        """As ``Engines.finish``."""
         self._guard.close(number)
         self._unpriced.discard(number)
-        self._suspended.discard(number)
         self._completeness.end(number)
         return super().finish(number)
 
     def drain(self, keep: int, seconds: float = 0.1) -> bool:
-        """As ``Engine.drain``; what it costs is measured."""
-        before, begin = self._accounts.events, time.thread_time()
+        """As ``Engines.drain``; what it costs is measured."""
+        before, begin = self.events, time.thread_time()
         emptied = super().drain(keep, seconds)
-        self._guard.decoded(self._accounts.events - before, time.thread_time() - begin)
+        self._guard.decoded(self.events - before, time.thread_time() - begin)
         if self._guard.may_be_overspent():
             self._throttle.hurry(0)
         return emptied
@@ -114,21 +113,15 @@ class GuardedEngine(Engine):
 
     def complete(self, rows: List[Row]) -> Dict[str, Any]:
         """What a batch with these rows has to say of calls."""
-        gap, until = self._recorder.complete_between if self._recorder is not None else (0, 0)
-        return self._completeness.report(rows, gap, until)
+        return self._completeness.report(rows, *self.complete_between)
 
     def guard_news(self) -> Dict[int, Message]:
         """What the guard has to tell of probes since it was asked last."""
         return self._guard.news(time.monotonic())
 
-    def counts(self) -> Dict[int, Tuple[int, int]]:
-        """Hits that the kernel counted, and events decoded, of every probe since it was armed."""
-        return {number: (hits, self._accounts.decoded_of(number)) for number, (hits, _) in self._profile().items()}
-
     def suspend(self, probe: int) -> None:
         """Disable a probe, which stays armed as far as anybody else is concerned."""
-        self._stop([self._by_probe[probe]], self._keep)
-        self._suspended.add(probe)
+        self._by_probe[probe].suspend(probe, self._keep)
 
     def resume(self, probe: int) -> None:
         """Enable a suspended probe.
@@ -136,20 +129,8 @@ class GuardedEngine(Engine):
         Raises:
             OSError: The kernel refuses it by now.
         """
-        assert self._recorder is not None
-        definition = self._by_probe[probe]
-        # Only now: a hit that was under way when it was disabled is counted by the kernel later than that.
-        definition.settle(self._counts(), self._accounts.hits(probe))
-        self._recorder.enable(definition.event, True)
-        self._suspended.discard(probe)
+        self._by_probe[probe].resume(probe)
         self._begin_anew([probe])
-
-    def _profile(self) -> Dict[int, Tuple[int, int]]:
-        """As ``Engine._profile``; a suspended probe stands where it stood."""
-        profile = super()._profile()
-        for number in self._suspended:
-            profile[number] = self._accounts.hits(number), profile[number][1]
-        return profile
 
     def _price(self) -> None:
         """Look how the kernel did what is new; where it does not say, the dearest way is assumed."""
@@ -158,5 +139,5 @@ class GuardedEngine(Engine):
         except RequestError:
             kprobes = ""
         for number in self._unpriced:
-            self._guard.price(number, hit_cost.kernel_ns(self._by_probe[number].request, kprobes, self._prices))
+            self._guard.price(number, hit_cost.kernel_ns(self.request_of(number), kprobes, self._prices))
         self._unpriced.clear()

@@ -9,8 +9,11 @@ from __future__ import annotations
 import re
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
+from explorer.agent import aggregation
+from explorer.agent.aggregation import Aggregation
 from explorer.agent.event_format import ValueField
 from explorer.agent.failure import RequestError
+from explorer.agent.number_types import SIZES
 from explorer.agent.protocol import Code, Message
 
 REGISTERS: Dict[str, Tuple[str, ...]] = {
@@ -31,8 +34,9 @@ REGISTERS: Dict[str, Tuple[str, ...]] = {
 }  # fmt: skip
 """General registers by machine, in the order in which the kernel saves them (``struct pt_regs``)."""
 
-_TYPES = {"u8": 1, "u16": 2, "u32": 4, "u64": 8, "s8": 1, "s16": 2, "s32": 4, "s64": 8}
 MECHANISMS = ("auto", "kprobe", "fprobe")
+ENGINES = ("auto", "tracefs", "bpf")
+STACKS = ("kernel", "user")
 TEXTS = ("string", "ustring")
 """The types whose values are texts."""
 _SYMBOL = re.compile(r"[A-Za-z_.][A-Za-z0-9_.]{0,510}")  # KSYM_NAME_LEN is 512 since 6.1
@@ -74,7 +78,7 @@ class Value(NamedTuple):
         """
         if not self.dereference or self.type in TEXTS:
             return None
-        last = self.dereference[-1] + _TYPES[self.type] - 1
+        last = self.dereference[-1] + SIZES[self.type] - 1
         return f"{_follow(self.source, (*self.dereference[:-1], last))}:string"
 
 
@@ -91,6 +95,9 @@ class ProbeRequest(NamedTuple):
         registers: General registers to record with each hit; empty for none.
         maxactive: Concurrent calls that a return probe can follow; 0 leaves it to the kernel.
         mechanism: One of ``MECHANISMS``; "fprobe" has its values in an fprobe's terms, see ``fprobe``.
+        engine: One of ``ENGINES``.
+        stacks: Which of ``STACKS`` to record with each hit.
+        aggregate: What to count in place of recording anything; None: hits are recorded.
     """
 
     symbol: str
@@ -102,6 +109,14 @@ class ProbeRequest(NamedTuple):
     registers: Tuple[str, ...]
     maxactive: int
     mechanism: str = "kprobe"
+    engine: str = "tracefs"
+    stacks: Tuple[str, ...] = ()
+    aggregate: Optional[Aggregation] = None
+
+    @property
+    def types(self) -> List[str]:
+        """Of its values."""
+        return [value.type for value in self.values]
 
     @property
     def place(self) -> str:
@@ -184,11 +199,19 @@ def parse(probe: object, machine: str) -> ProbeRequest:
     mechanism = members.pop("mechanism", "auto")
     if mechanism not in MECHANISMS:
         raise _bad(f"a probe's mechanism is {', '.join(MECHANISMS)}, not {mechanism!r}")
+    engine = members.pop("engine", "auto")
+    if engine not in ENGINES:
+        raise _bad(f"a probe's engine is {', '.join(ENGINES)}, not {engine!r}")
+    stacks = members.pop("stacks", [])
+    if not isinstance(stacks, list) or any(stack not in STACKS for stack in stacks):
+        raise _bad(f"a probe's stacks are of {' and '.join(STACKS)}")
+    aggregate = aggregation.parse(members.pop("aggregate", None), [value.type for value in values], returns)
     if members:
         raise _bad(f"a probe has no {', '.join(map(repr, members))}")
     request = ProbeRequest(
-        symbol, module, offset, address, returns, values, known if wants_registers else (), maxactive, mechanism
-    )
+        symbol, module, offset, address, returns, values, known if wants_registers else (), maxactive, mechanism,
+        engine, tuple(stack for stack in STACKS if stack in stacks), aggregate,
+    )  # fmt: skip
     request.definition("", "", "")  # over the limits even so: say it before anything is touched
     return request
 
@@ -240,7 +263,7 @@ def _parse_value(value: object, registers: Sequence[str], returns: bool) -> Valu
         raise _bad("a value's dereference is a list of offsets")
     dereference = tuple(_number(offset, "offset", -(1 << 31), (1 << 31) - 9) for offset in offsets)
     kind = members.pop("type", None)
-    if not isinstance(kind, str) or (kind not in _TYPES and kind not in TEXTS):
+    if not isinstance(kind, str) or (kind not in SIZES and kind not in TEXTS):
         raise _bad(f"{kind!r} is no type of a value")
     if kind in TEXTS and not dereference:
         raise _bad("a string is read from memory: it needs a dereference")

@@ -47,6 +47,13 @@ def not_defined(
     return RequestError(Code.REFUSED, f"the kernel refused a probe at {place}: {complaint or error.strerror}")
 
 
+def not_attached(error: OSError, request: ProbeRequest, place: str, text: KernelText, root: str) -> RequestError:
+    """Why a probe of the bpf engine could not be armed, which the kernel tells by a number alone."""
+    if error.errno == errno.EBUSY:
+        return not_enabled(error, place)
+    return not_defined(DefinitionRefused(error, ""), request, place, text, root)
+
+
 def not_enabled(error: OSError, place: str) -> RequestError:
     """Why a probe that was defined could not be armed."""
     if error.errno == errno.EBUSY:

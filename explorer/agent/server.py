@@ -11,7 +11,7 @@ import os
 import selectors
 import signal
 import time
-from typing import Any, Callable, Dict, List, Optional, Sequence
+from typing import Any, Callable, Dict, List, Optional, Sequence, Set, Tuple
 
 from explorer.agent import budget, bulk, capabilities, hit_cost, protocol, survivor
 from explorer.agent.batches import TICK, Batches
@@ -34,6 +34,8 @@ _REST = 1.0
 """Seconds without an armed probe after which the definitions of disarmed ones are deleted."""
 _FAREWELL = 2.0
 """Seconds that a peer gets to take the last messages."""
+_MOST_WAITING = 64
+"""Requests that wait for the bpf program, until which no more are read."""
 _CHANGE_THE_KERNEL = frozenset({"arm", "arm_many", "count"})
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -59,7 +61,8 @@ class Server:
         self._batches = Batches(self._engine, connection)
         self._counting = Counting(root, connection.send)
         self._selector = selectors.DefaultSelector()
-        self._watching_events = False
+        self._watched: Set[int] = set()
+        self._waiting: List[Tuple[int, Message]] = []
         self._drain_after = self._survey_after = self._rest_after = 0.0
         self._silenced = False
         self._stop = False
@@ -130,6 +133,7 @@ class Server:
             for message, _ in self._connection.receive():
                 self._handle(message)
         now = time.monotonic()
+        self._look_at_compilation(now, ready)
         if self._deadline.passes(now):
             self._expire()
         if self._engine.armed:
@@ -155,12 +159,14 @@ class Server:
         else:
             self._set_interest(source, reading)
             self._set_interest(sink, writing)
-        if self._watching_events != (self._engine.armed and now >= self._drain_after):
-            self._watching_events = not self._watching_events
-            if self._watching_events:
-                self._selector.register(self._engine.fileno(), selectors.EVENT_READ)
-            else:
-                self._selector.unregister(self._engine.fileno())
+        wanted = set(self._engine.filenos()) if self._looks_for_events(now) else set()
+        if self._engine.compilation is not None:
+            wanted.add(self._engine.compilation.fileno())
+        for gone in self._watched - wanted:
+            self._selector.unregister(gone)
+        for new in wanted - self._watched:
+            self._selector.register(new, selectors.EVENT_READ)
+        self._watched = wanted
 
     def _set_interest(self, descriptor: int, events: int) -> None:
         known = self._selector.get_map().get(descriptor)
@@ -171,18 +177,21 @@ class Server:
         elif known is not None and known.events != events:
             self._selector.modify(descriptor, events)
 
+    def _looks_for_events(self, now: float) -> bool:
+        return self._engine.armed and now >= self._drain_after
+
     def _patience(self, now: float) -> Any:
         """Seconds until something is due; None: for ever."""
         if self._facts and self._connection.comfortable:
             return 0
-        due = min(self._due(), self._counting.due(), self._deadline.due)
+        due = min(self._due(), self._counting.due(), self._deadline.due, self._compiled_by())
         return None if due == float("inf") else max(0.0, due - now)
 
     def _due(self) -> float:
         """When something is due of what is armed."""
         if self._engine.armed:
             due = min(self._survey_after, self._engine.guard_due())
-            if not self._watching_events or self._engine.owes_word:
+            if not self._looks_for_events(time.monotonic()) or self._engine.owes_word:
                 due = min(due, self._drain_after)
             if self._batches.news and self._connection.comfortable:
                 due = min(due, self._batches.due)
@@ -192,8 +201,10 @@ class Server:
     def _look_at_events(self, now: float, ready: set[int]) -> None:
         if now >= self._survey_after:
             self._survey()
+            if self._connection.comfortable:
+                self._send_cells()
             self._survey_after = now + _SURVEY
-        elif (self._watching_events and self._engine.fileno() in ready) or self._owes_round(now):
+        elif not ready.isdisjoint(self._engine.filenos()) or self._owes_round(now):
             emptied = self._engine.drain(self._batches.keep)
             # Measured from the end of the work: a flood gets a share of the processor, not all of it.
             self._drain_after = time.monotonic() + TICK if emptied else now
@@ -201,8 +212,27 @@ class Server:
             return
         self._batches.news = True
 
+    def _compiled_by(self) -> float:
+        return self._engine.compilation.overdue if self._engine.compilation is not None else float("inf")
+
+    def _look_at_compilation(self, now: float, ready: set[int]) -> None:
+        compilation = self._engine.compilation
+        if compilation is not None and (compilation.fileno() in ready or now >= compilation.overdue):
+            self._watched.discard(compilation.fileno())
+            self._selector.unregister(compilation.fileno())
+            self._engine.compiled()
+            waiting, self._waiting = self._waiting, []
+            for request, message in waiting:
+                self._operate(request, message)
+
     def _owes_round(self, now: float) -> bool:
         return self._engine.owes_word and now >= self._drain_after
+
+    def _send_cells(self, probes: Optional[Sequence[int]] = None) -> None:
+        """Tell what aggregating probes have newly counted; of all, or of some."""
+        for probe, (cells, unpaired) in self._engine.cells(probes).items():
+            if cells:
+                self._connection.send({"op": "cells", "probe": probe, "cells": cells, "unpaired": unpaired})
 
     def _survey(self) -> None:
         try:
@@ -216,7 +246,7 @@ class Server:
 
     @property
     def _wants_requests(self) -> bool:
-        return self._connection.wants_requests and not self._facts.full
+        return self._connection.wants_requests and not self._facts.full and len(self._waiting) < _MOST_WAITING
 
     def _handle(self, message: Message) -> None:
         name = message["op"]
@@ -226,17 +256,23 @@ class Server:
         if name == "hello":
             protocol.check_version(message)
             return
-        operation = self._operations.get(name)
-        if operation is None:
+        if name not in self._operations:
             raise ProtocolError(f"there is no operation {name!r}")
         request = message.get("id")
         if not isinstance(request, int) or isinstance(request, bool):
             raise ProtocolError(f"a request {name!r} has no number")
+        if bulk.must_wait(self._engine, message):
+            self._waiting.append((request, message))
+        else:
+            self._operate(request, message)
+
+    def _operate(self, request: int, message: Message) -> None:
+        name = message["op"]
         try:
             if name in _CHANGE_THE_KERNEL:
                 self._deadline.require()
                 self._survivor = self._survivor or survivor.of_session(self._root)
-            operation(request, message)
+            self._operations[name](request, message)
         except RequestError as error:
             self._connection.send(protocol.error(request, error.code, error.message, error.hint))
         except OSError as error:
@@ -276,6 +312,7 @@ class Server:
         probes = self._engine.disarm(numbers, self._batches.keep)
         if self._connection.comfortable:
             self._batches.flush(without=probes)  # the last rows go before the final counters, whenever the last went
+        self._send_cells(probes)
         self._rest_after = time.monotonic() + _REST
         for probe in probes:
             self._batches.forget(probe)

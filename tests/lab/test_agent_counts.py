@@ -43,6 +43,11 @@ def kernel_counts(event: str) -> tuple[int, int]:
     return int(fields[1]), int(fields[2])
 
 
+def kernel_agrees(event: str, hits: int, missed: int) -> bool:
+    """Whether the kernel counted the same; a probe of the bpf engine has no event that it would count."""
+    return not event or kernel_counts(event) == (hits, missed)
+
+
 def arm(started: Agent, symbol: str, kind: str = "entry") -> tuple[int, str]:
     answer = started.ask("arm", probe={"symbol": symbol, "kind": kind, "values": [{"register": "ax", "type": "u64"}]})
     return answer["probe"], answer["event"]
