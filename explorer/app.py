@@ -47,6 +47,7 @@ class KexploreApp(App[None]):
         target: The kernel to look at first.
         available: The kernels that can be changed over to.
         limit: How long anything may stay armed; None: until the end.
+        engine: What arms probes: "tracefs", "bpf", or "auto".
 
     Attributes:
         left_behind: After the end: what could not be removed from the kernels that were looked at.
@@ -67,14 +68,20 @@ class KexploreApp(App[None]):
                 tooltip="Disarm everything and leave, from anywhere"),
     ]  # fmt: skip
 
-    def __init__(self, target: Target, available: Sequence[Target] = (), limit: TimeLimit | None = None) -> None:
+    def __init__(
+        self,
+        target: Target,
+        available: Sequence[Target] = (),
+        limit: TimeLimit | None = None,
+        engine: str = "auto",
+    ) -> None:
         # Without colours the terminal's own are used, so that reverse video is all that marks a row.
         super().__init__(driver_class=TerminalDriver, ansi_color=True if "NO_COLOR" in os.environ else None)
         self.register_theme(THEME)
         self.theme = THEME.name
         self._first = target
         self._available = list(available) or [target]
-        self._switchboard = Switchboard(self._attempt_changed, self._switched, limit)
+        self._switchboard = Switchboard(self._attempt_changed, self._switched, limit, engine)
         self._by_sudo = LocalTarget(sudo=True)
         self._leaving = False
         self._commands = CommandRuns(self, lambda: self.session)

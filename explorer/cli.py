@@ -23,6 +23,8 @@ _ON_SNAPSHOTS = frozenset(
     f"explorer.commands.{name}" for name in ("explore", "search", "show", "type", "trace", "doctor")
 )
 
+ENGINES = ("auto", "tracefs", "bpf")
+
 EPILOG = """\
 PROBE:  do_sys_openat2   do_sys_openat2%return   vfs_read+0x1f   0xffffffff812a5678   ext4:ext4_file_open
         several at once, told first:  'tcp_*'   'tcp_*%return'   'ext4:*_read*'   'takes:"struct bio *" is:ftrace'
@@ -64,6 +66,10 @@ def parser() -> argparse.ArgumentParser:
     main.add_argument(
         "--for", dest="time_limit", type=_time_limit, metavar="TIME",
         help="disarm everything after TIME (30s, 10m, 2h), whatever has become of this program by then",
+    )  # fmt: skip
+    main.add_argument(
+        "--engine", choices=ENGINES, default="auto",
+        help="what arms probes; auto: tracefs, and bpf for what only that can do",
     )  # fmt: skip
     main.set_defaults(command="explorer.commands.explore")
     commands = main.add_subparsers(title="commands", metavar="COMMAND")
@@ -119,6 +125,10 @@ def parser() -> argparse.ArgumentParser:
         "--mechanism", choices=("auto", "kprobe", "fprobe"), default="auto",
         help="what a probe is for the kernel; auto: an fprobe where that loses nothing, and the summary says why",
     )  # fmt: skip
+    trace.add_argument(
+        "--stack", choices=("none", "kernel", "user", "both"), default="none",
+        help="print the call stack below each hit (by the bpf engine)",
+    )  # fmt: skip
     trace.set_defaults(command="explorer.commands.trace")
 
     count = commands.add_parser(
@@ -134,6 +144,26 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     count.add_argument("--force", action="store_true", help="also functions that are deadly hot, such as schedule")
     count.set_defaults(command="explorer.commands.count")
+
+    aggregate = commands.add_parser(
+        "aggregate", help="count hits by a key, or the sizes of a value or of latencies, in the kernel (bpf)",
+        usage="kexplore aggregate [options] PROBE... [-- COMMAND ARG...]",
+        description="Counts in maps of the kernel, read once a second: a hit makes no event. PROBE%call measures how "
+        "long calls take. Ends with Ctrl-C, after a time, or with the COMMAND.",
+    )  # fmt: skip
+    aggregate.add_argument("probes", metavar="PROBE", nargs="+")
+    aggregate.add_argument("--by", default="", metavar="KEY", help="comm, pid, tid, cpu, or the name of an argument")
+    aggregate.add_argument("--of", default="", metavar="VALUE", help="whose sizes: an argument, return, or latency")
+    aggregate.add_argument("--filter", metavar="EXPR", help="as for trace; decided in the kernel or refused")
+    aggregate.add_argument("--pid", type=_positive, metavar="P", help="only this process and what descends of it")
+    aggregate.add_argument("--for", dest="seconds", type=_time, metavar="TIME", help="end after TIME (10s, 2m)")
+    aggregate.add_argument("--top", type=_positive, default=20, metavar="N", help="print N keys at most (default 20)")
+    aggregate.add_argument(
+        "--max-rate", type=_natural, metavar="N",
+        help="hits a second that each probe may have before it is sampled; 0: no guard (default: 2%% of a core in all)",
+    )  # fmt: skip
+    aggregate.add_argument("--force", action="store_true", help="also functions that are deadly hot, such as schedule")
+    aggregate.set_defaults(command="explorer.commands.aggregate")
 
     doctor = commands.add_parser("doctor", help="what this kernel, terminal and installation allow, a fix a line")
     doctor.set_defaults(command="explorer.commands.doctor")
@@ -158,9 +188,12 @@ def parser() -> argparse.ArgumentParser:
         "--for", dest="time_limit", type=_time_limit, metavar="TIME", default=argparse.SUPPRESS,
         help="end after TIME (30s, 10m, 2h), kept where the probes are: also where this program hangs",
     )  # fmt: skip
+    trace.add_argument(
+        "--engine", choices=ENGINES, default=argparse.SUPPRESS, help="as kexplore --engine; the summary says why"
+    )
     for command in (show, trace):
         command.add_argument("--debuginfo", metavar="PATH", default=argparse.SUPPRESS, help="as kexplore --debuginfo")
-    for command in (search, show, disassemble, type_, trace, count, cost, doctor):
+    for command in (search, show, disassemble, type_, trace, count, aggregate, cost, doctor):
         command.add_argument("--json", action="store_true", help="one JSON object a line")
     commands.add_parser("lab", help="run a command, or a shell, on the throwaway kernel", add_help=False)
     return main
@@ -198,8 +231,8 @@ def _run(words: list[str]) -> int:
         words, traced = words[:split], words[split + 1 :]
     options = parser().parse_args(["!" + word[1:] if _NEGATED_TERM.match(word) else word for word in words])
     options.traced = traced
-    if traced is not None and options.command != "explorer.commands.trace":
-        parser().error("only trace and lab take a COMMAND after --")
+    if traced is not None and options.command not in ("explorer.commands.trace", "explorer.commands.aggregate"):
+        parser().error("only trace, aggregate and lab take a COMMAND after --")
     if options.replay and (options.lab or options.command != "explorer.commands.explore"):
         parser().error("--replay goes with the full-screen program alone")
     if options.kernel and (options.lab or options.replay or options.command not in _ON_SNAPSHOTS):
@@ -207,18 +240,26 @@ def _run(words: list[str]) -> int:
     if options.time_limit and options.command not in ("explorer.commands.explore", "explorer.commands.trace"):
         parser().error("--for goes with the full-screen program and with trace")
     if options.lab and options.command not in ("explorer.commands.explore", "explorer.commands.snapshot"):
-        return _in_lab([word for word in words if word != "--lab"], traced)
+        return _in_lab([word for word in words if word != "--lab"], traced, bcc=_by_bpf(options))
     command = importlib.import_module(options.command)
     code: int = command.run(options)
     return code
 
 
-def _in_lab(words: list[str], traced: list[str] | None) -> int:
+def _by_bpf(options: argparse.Namespace) -> bool:
+    """Whether a command cannot do without the bpf engine."""
+    by_name = options.engine == "bpf" or options.command == "explorer.commands.aggregate"
+    return by_name or getattr(options, "stack", "none") != "none"
+
+
+def _in_lab(words: list[str], traced: list[str] | None, *, bcc: bool) -> int:
     """Run the same command line inside the guest."""
     from explorer.lab.command import run as run_lab
 
     tail = ["--", *traced] if traced is not None else []
-    return run_lab(["--", os.path.abspath(sys.executable), "-m", "explorer.cli", *words, *tail])
+    return run_lab(
+        [*(["--bcc"] if bcc else []), "--", os.path.abspath(sys.executable), "-m", "explorer.cli", *words, *tail]
+    )
 
 
 def _time_limit(text: str) -> TimeLimit:

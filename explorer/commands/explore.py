@@ -35,7 +35,7 @@ def _show(options: argparse.Namespace, agent: LocalAgent | None) -> int:
     from explorer.session.snapshot_target import SnapshotTarget
     from explorer.session.target import LabTarget, LocalTarget, Target
 
-    local, lab = LocalTarget(), LabTarget()
+    local, lab = LocalTarget(), LabTarget(bcc=options.engine == "bpf")
     if agent is not None:
         local.adopt(agent)
     chosen: Target = lab if options.lab else local
@@ -45,7 +45,7 @@ def _show(options: argparse.Namespace, agent: LocalAgent | None) -> int:
         chosen = SnapshotTarget(Path(options.kernel))
     if options.debuginfo:
         chosen.debuginfo = Path(options.debuginfo)
-    app = KexploreApp(chosen, list(dict.fromkeys([chosen, local, lab])), options.time_limit)
+    app = KexploreApp(chosen, list(dict.fromkeys([chosen, local, lab])), options.time_limit, options.engine)
     asyncio.run(app.run_async())
     if app.deleting:
         narrate(deleting_text(app.deleting))

@@ -13,7 +13,7 @@ from typing import Any
 from explorer.commands import trace_calls, trace_groups
 from explorer.commands.connection import narrate, session
 from explorer.errors import ExitCode, UsageError
-from explorer.session import dead_sessions, family, hot_functions, selection
+from explorer.session import dead_sessions, family, hot_functions, selection, stacks
 from explorer.session.budget import Budget
 from explorer.session.change import Change
 from explorer.session.events import Event
@@ -32,6 +32,10 @@ from explorer.session.values import printable
 _STAGES = frozenset({Stage.NAMES, Stage.LISTS, Stage.PROTOTYPES})
 _ROWS = 50_000
 """How many rows the agent may be ahead: here everything is printed, nothing is for a screen."""
+
+_STACKS: dict[str, tuple[str, ...]] = {
+    "none": (), "kernel": ("kernel",), "user": ("user",), "both": ("kernel", "user"),
+}  # fmt: skip
 
 _REST = 0.5
 """Seconds after the end of a command from which it is told that something is left of it."""
@@ -78,6 +82,8 @@ class _Trace:
         self._max_rate: int | None = options.max_rate
         self._force: bool = options.force
         self._mechanism: str = options.mechanism
+        self._engine: str = options.engine
+        self._stacks: tuple[str, ...] = _STACKS[options.stack]
         self._yes: bool = options.yes
         self._maxactive: int = options.maxactive or 0
         self._limit: TimeLimit | None = options.time_limit
@@ -95,6 +101,7 @@ class _Trace:
             _STAGES, snapshot=self._snapshot, rows_outstanding=_ROWS, debuginfo=self._debuginfo, limit=self._limit
         )
         async with reached as current:
+            current.arming.engine = self._engine
             current.subscribe(lambda change: self._changed(current, change))
             for message, hint in await dead_sessions.sweep(current):
                 narrate(f"{message}" + (f" ({hint})" if hint else ""))
@@ -138,6 +145,7 @@ class _Trace:
                 condition=conditions.get(spec, ""),
                 maxactive=self._maxactive,
                 mechanism=self._mechanism,
+                stacks=self._stacks,
             )
             tell_trust(probe)
             if probe.filter is not None:
@@ -237,6 +245,8 @@ class _Trace:
             if self._count is not None and self._printed >= self._count:
                 break
             print(json.dumps(event_json(current, event)) if self._json else self._line(current, event))
+            for frame in () if self._json else stacks.frames(current.catalog, event):
+                print(f"{'':14}{frame}")
             self._printed += 1
         sys.stdout.flush()
         if self._count is not None and self._printed >= self._count:
@@ -278,7 +288,10 @@ def _summary(probe: Probe) -> dict[str, Any]:
     guard = {"guard": probe.guard.to_json()} if probe.guard is not None else {}
     alarm = {"alarm": probe.alarm.text} if probe.alarm is not None else {}
     missed = {"missed": None} if any(part.mechanism == "fprobe" for part in probe.parts) else {}  # nobody counts it
-    mechanism = {"mechanism": "/".join(part.mechanism for part in probe.parts)}
+    mechanism = {
+        "mechanism": "/".join(part.mechanism for part in probe.parts),
+        "engine": "/".join(dict.fromkeys(part.engine for part in probe.parts)),
+    }
     return {**probe.counters.to_json(), **missed, **mechanism, **guard, **alarm, **trace_calls.summary(probe)}
 
 
@@ -323,13 +336,15 @@ def event_json(current: Session, event: Event) -> dict[str, Any]:
         "t": event.time / 1e9, "cpu": event.cpu, "pid": event.pid, "tid": event.tid, "comm": event.comm,
         "context": event.context, "probe": str(event.probe.spec), "kind": event.probe.spec.kind.value,
         "values": {name: value.to_json() for name, value in values.items()}, **called,
+        **({"stacks": stacks.to_json(current.catalog, event.stacks)} if event.stacks is not None else {}),
     }  # fmt: skip
 
 
 def mechanism_text(probe: Probe) -> str:
     """What the probe was, and why; where it is an fprobe, that its number of missed hits means nothing."""
     unknown = "; what it missed is not known" if probe.mechanism == "fprobe" else ""
-    return f"; {probe.mechanism}: {probe.mechanism_cause}{unknown}" if probe.mechanism else ""
+    name = "bpf" if probe.engine == "bpf" else probe.mechanism
+    return f"; {name}: {probe.mechanism_cause}{unknown}" if name else ""
 
 
 def counters_text(counters: Counters) -> str:

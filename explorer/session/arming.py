@@ -15,6 +15,7 @@ from explorer.agent.protocol import Message
 from explorer.errors import AgentError
 from explorer.session import calls, places
 from explorer.session.agent_client import error_of
+from explorer.session.aggregates import Aggregate, Wanted
 from explorer.session.change import Change
 from explorer.session.filters.filter import Filter, compile_filter
 from explorer.session.filters.of_calls import compile_for_call, together
@@ -42,6 +43,9 @@ class Options:
         condition: The filter of its hits; "" for none.
         mechanism: "kprobe", "fprobe", or "auto": the agent chooses, and says why.
         one_value: Whether only the first value is recorded, so that what hits cost can be compared.
+        engine: "tracefs", "bpf", or "auto" likewise; None for the session's choice.
+        stacks: "kernel", "user": the call stacks to record with each event.
+        aggregate: What to count in the kernel in place of recording anything; None: hits are recorded.
     """
 
     registers: bool = True
@@ -49,6 +53,9 @@ class Options:
     condition: str = ""
     mechanism: str = "auto"
     one_value: bool = False
+    engine: str | None = None
+    stacks: tuple[str, ...] = ()
+    aggregate: Wanted | None = None
 
 
 class Arming:
@@ -60,11 +67,13 @@ class Arming:
     Attributes:
         pace: How long it takes, as measured.
         works: What is being done to groups, by their names; see ``groups``.
+        engine: Of probes that do not say otherwise.
     """
 
     def __init__(self, session: Session) -> None:
         self.pace = Pace()
         self.works: dict[str, GroupWork] = {}
+        self.engine = "auto"
         self._session = session
         self._locks: dict[ProbeSpec, asyncio.Lock] = {}
 
@@ -79,7 +88,7 @@ class Arming:
             session.probes[spec] = probe
             session.tell(Change.PROBES)
             try:
-                await self._ask(_requests(probe, await self._checked_place(spec), options))
+                await self._ask(_requests(probe, await self._checked_place(spec), self._settled(options)))
             except KexploreError as error:
                 self._failed(probe, error)
                 session.tell(Change.PROBES)
@@ -151,7 +160,7 @@ class Arming:
         try:
             probe = await self._plan_probe(spec, options)
             self._session.probes[spec] = probe
-            wanted.append(_requests(probe, await self._checked_place(spec), options))
+            wanted.append(_requests(probe, await self._checked_place(spec), self._settled(options)))
         except KexploreError as error:
             probe = self._session.probes.setdefault(spec, Probe(spec, None, ()))
             self._failed(probe, error)
@@ -281,6 +290,7 @@ class Arming:
             if "probe" in answer:
                 # Recordings of before say neither.
                 probe.mechanism, probe.mechanism_cause = answer.get("mechanism", ""), answer.get("cause", "")
+                probe.engine = answer.get("engine", "tracefs")
                 self._session.tally.armed(probe, int(answer["probe"]))
             else:
                 self._failed(probe, error_of(answer))
@@ -294,6 +304,10 @@ class Arming:
 
     def _failed(self, probe: Probe, error: KexploreError) -> None:
         probe.state, probe.error = ProbeState.FAILED, error
+
+    def _settled(self, options: Options) -> Options:
+        """With the session's engine where they leave it open."""
+        return dataclasses.replace(options, engine=options.engine or self.engine)
 
     async def _plan_probe(self, spec: ProbeSpec, options: Options) -> Probe:
         """A probe that is not armed yet; of a call, with both of its probes."""
@@ -311,6 +325,8 @@ class Arming:
             part.filter = each
             part.maxactive = probe.maxactive = options.maxactive if part.spec.kind is ProbeKind.RETURN else 0
         probe.filter = together(chosen)
+        if options.aggregate is not None:
+            probe.aggregate = Aggregate(options.aggregate)
         return probe
 
     async def _plan(
@@ -358,6 +374,8 @@ def _requests(probe: Probe, place: dict[str, Any], options: Options) -> _Request
                 "probe": {
                     **place, "kind": part.spec.kind.value, "values": part.reads, "registers": options.registers,
                     "maxactive": part.maxactive, "mechanism": options.mechanism,
+                    "engine": options.engine, "stacks": options.stacks,
+                    "aggregate": options.aggregate and options.aggregate.members(part),
                 },
                 "filter": part.filter and part.filter.to_request(),
                 **({"pair": True} if part is not probe.parts[0] else {}),

@@ -18,6 +18,7 @@ class Change(enum.Enum):
     PROBES = "a probe's state or counters changed"
     EVENTS = "the journal grew"
     CALLS = "calls were counted"
+    CELLS = "the kernel counted for a probe that aggregates"
     PROBLEM = "something went wrong that nobody asked for"
     GUARD = "the guard began or ceased to hold a probe back"
     ALARM = "entries and returns of a function do not balance"

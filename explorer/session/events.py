@@ -40,6 +40,8 @@ class Event:
         registers: In the order of ``Hello.registers``, unsigned; None when they were not asked for. Of a call, those at
             its entry.
         call: Of a call, how long it took; None for a single hit.
+        stacks: The addresses of the kernel's call stack and of the process's, innermost first; None when they were not
+            asked for.
     """
 
     number: int
@@ -53,6 +55,7 @@ class Event:
     raw: tuple[int | str | None, ...]
     registers: tuple[int, ...] | None
     call: Called | None = None
+    stacks: tuple[tuple[int, ...], tuple[int, ...]] | None = None
 
 
 class Journal:

@@ -44,7 +44,7 @@ class Latencies:
         for step in sorted(self._steps):
             passed += self._steps[step]
             if passed >= rank:
-                return min(_middle(step), self.longest)
+                return min(middle_of(step), self.longest)
         return None
 
     def histogram(self) -> list[Bucket]:
@@ -53,7 +53,7 @@ class Latencies:
             return []
         calls: collections.Counter[int] = collections.Counter()
         for step, number in self._steps.items():
-            calls[max(_middle(step).bit_length(), 1)] += number
+            calls[max(middle_of(step).bit_length(), 1)] += number
         return [
             Bucket(1 << (bits - 1) if bits > 1 else 0, 1 << bits, calls[bits])
             for bits in range(min(calls), max(calls) + 1)
@@ -66,8 +66,8 @@ def _step(nanoseconds: int) -> int:
     return (shift << _FINE) + (nanoseconds >> shift)
 
 
-def _middle(step: int) -> int:
-    """The duration in the middle of a step."""
+def middle_of(step: int) -> int:
+    """The number in the middle of a step."""
     shift = max((step >> _FINE) - 1, 0)
     return ((step - (shift << _FINE)) << shift) + ((1 << shift) >> 1)
 

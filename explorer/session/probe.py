@@ -16,7 +16,8 @@ from symbols.errors import KexploreError
 from symbols.location import InnerRegister, Memory, Reference, Register, Registers, Split, Stack
 from symbols.prototype import Parameter, Prototype, Trust
 
-if TYPE_CHECKING:  # calls are made of probes
+if TYPE_CHECKING:  # calls are made of probes, aggregates named after their values
+    from explorer.session.aggregates import Aggregate
     from explorer.session.calls import Calls
 
 
@@ -113,8 +114,10 @@ class Probe:
         reads: What is read at each hit, as the protocol has it.
         calls: Of a call, its two probes and what they saw; else None.
         part_of: Of one of the two probes of a call, the call's; else None.
+        aggregate: What it counts in the kernel; None: its hits are recorded.
         mechanism: "kprobe" or "fprobe", once it is armed. What an fprobe missed nobody counts.
-        mechanism_cause: Why this one.
+        engine: "tracefs" or "bpf", once it is armed.
+        mechanism_cause: Why this one, or this engine.
     """
 
     spec: ProbeSpec
@@ -130,12 +133,14 @@ class Probe:
     guard: Guarded | None = None
     group: str = ""
     mechanism: str = ""
+    engine: str = ""
     mechanism_cause: str = ""
     maxactive: int = 0
     alarm: Alarm | None = None
     reads: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     calls: Calls | None = None
     part_of: Probe | None = None
+    aggregate: Aggregate | None = None
 
     @property
     def parts(self) -> tuple[Probe, ...]:

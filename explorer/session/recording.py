@@ -24,7 +24,7 @@ from explorer.session.target import Progress, Target
 from symbols.errors import KexploreError
 
 FORMAT = 1
-_ROW = 9
+_ROW = (9, 10)
 """Members of a row of a batch."""
 _NO_COUNTERS = [0] * len(protocol.COUNTER_NAMES)
 LARGEST = 256 << 20
@@ -162,7 +162,7 @@ def _check_batch(message: protocol.Message) -> None:
     times = [message.get("until", 0), *message.get("since", {}).values()]
     if not all(type(time) is int for time in times) or not all(map(str.isdecimal, message.get("since", {}))):
         raise ValueError("what is complete is told in no numbers")
-    if not all(len(row) == _ROW and type(row[0]) is int for row in message["rows"]):
+    if not all(len(row) in _ROW and type(row[0]) is int for row in message["rows"]):
         raise ValueError("a row has other members")
 
 

@@ -14,6 +14,7 @@ from explorer.agent.protocol import Message
 from explorer.errors import AgentError
 from explorer.session import places, prices
 from explorer.session.agent_client import AgentClient, Answered
+from explorer.session.aggregates import Wanted
 from explorer.session.arming import Arming, Options
 from explorer.session.budget import DEFAULT, Budget
 from explorer.session.call_counts import CallCounts
@@ -148,6 +149,9 @@ class Session:
         maxactive: int = 0,
         condition: str = "",
         mechanism: str = "auto",
+        engine: str | None = None,
+        stacks: tuple[str, ...] = (),
+        aggregate: Wanted | None = None,
     ) -> Probe:
         """Arm a probe; one that is armed already is returned as it is.
 
@@ -157,13 +161,17 @@ class Session:
             maxactive: For a return probe, how many calls may be under way at once; 0 leaves it to the kernel.
             condition: The filter of its hits; "" for none.
             mechanism: "kprobe", "fprobe", or "auto": the agent chooses, and says why.
+            engine: "tracefs", "bpf", or "auto" likewise; None for the session's choice.
+            stacks: "kernel", "user": the call stacks to record with each event.
+            aggregate: What to count in the kernel in place of recording anything; None: hits are recorded.
 
         Raises:
             FilterError: The condition means nothing at this probe.
             UnknownSymbolError: No symbol has this name.
             KexploreError: It cannot be armed, with the cause and what to do. The probe stays in ``probes`` as FAILED.
         """
-        return await self.arming.arm(spec, Options(registers, maxactive, condition, mechanism))
+        options = Options(registers, maxactive, condition, mechanism, engine=engine, stacks=stacks, aggregate=aggregate)
+        return await self.arming.arm(spec, options)
 
     async def disarm(self, spec: ProbeSpec) -> Probe | None:
         """Disarm a probe and forget it; its events stay in the journal.
@@ -308,6 +316,9 @@ class Session:
             for change in self.tally.take(message):
                 self.tell(change)
             self._grant(len(message["rows"]))
+        elif message["op"] == "cells":
+            if self.tally.take_cells(message):
+                self.tell(Change.CELLS)
         elif message["op"] == "calls":
             self.calls.take(message)
             self.tell(Change.CALLS)

@@ -38,6 +38,7 @@ class Switchboard:
         changed: Called when ``attempt`` moved on.
         switched: Called when ``session`` became another; load it.
         limit: How long anything may stay armed, on whatever target; None: no limit.
+        engine: What arms probes there.
 
     Attributes:
         session: The session that is shown; None before the first target answered.
@@ -47,11 +48,16 @@ class Switchboard:
     """
 
     def __init__(
-        self, changed: Callable[[], None], switched: Callable[[Session], None], limit: TimeLimit | None = None
+        self,
+        changed: Callable[[], None],
+        switched: Callable[[Session], None],
+        limit: TimeLimit | None = None,
+        engine: str = "auto",
     ) -> None:
         self._changed = changed
         self._switched = switched
         self._limit = limit
+        self._engine = engine
         self._task: asyncio.Task[None] | None = None
         self._closing: set[asyncio.Task[None]] = set()
         self.session: Session | None = None
@@ -94,6 +100,7 @@ class Switchboard:
         old = self.session
         session = Session(target)
         session.limit = self._limit
+        session.arming.engine = self._engine
         with self._told(attempt):
             if old is not None and old.target is target:  # the same again: its agent is gone or to be started afresh
                 self._retire(old)

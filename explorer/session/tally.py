@@ -116,6 +116,15 @@ class Tally:
             changes.append(Change.EVENTS)
         return changes
 
+    def take_cells(self, message: Message) -> bool:
+        """Take in ``cells`` of the protocol; whether they are of a probe that is known."""
+        probe = self._by_number.get(message["probe"])
+        whole = probe and (probe.part_of or probe)
+        if whole is None or whole.aggregate is None:
+            return False
+        whole.aggregate.take(message)
+        return True
+
     def _take_calls(self, batch: Message, now: float) -> None:
         """The calls that are whole by what the batch says; in recordings of before it said so, by its rows alone."""
         self._since.update((int(key), since) for key, since in batch.get("since", {}).items())
@@ -153,13 +162,14 @@ class Tally:
             self._rates[number] = _Rate(now, probe.counters.hits)
 
     def _take_row(self, row: list[Any]) -> None:
-        number, moment, cpu, tid, pid, comm, context, values, registers = row
+        number, moment, cpu, tid, pid, comm, context, values, registers, *stacks = row
         probe = self._by_number.get(number)
         if probe is None:
             return
         event = Event(
             self.journal.last_number + 1, probe, moment, cpu, tid, pid, comm, context, tuple(values),
             tuple(registers) if registers is not None else None,
+            stacks=(tuple(stacks[0][0]), tuple(stacks[0][1])) if stacks else None,
         )  # fmt: skip
         if probe.part_of is not None and probe.part_of.calls is not None:
             probe.part_of.calls.take(event)

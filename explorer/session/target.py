@@ -139,13 +139,18 @@ WORKLOAD = "while LC_ALL=C sleep 1; do LC_ALL=C cat /etc/passwd /nonexistent; do
 
 
 class LabTarget(Target):
-    """A throwaway kernel in QEMU, its agent at the other end of a virtio-serial port."""
+    """A throwaway kernel in QEMU, its agent at the other end of a virtio-serial port.
+
+    Args:
+        bcc: Bring what the bpf engine needs, which is 70 MB more to fetch.
+    """
 
     title = "lab"
     summary = "a throwaway kernel in QEMU, to try anything on"
 
-    def __init__(self) -> None:
+    def __init__(self, *, bcc: bool = False) -> None:
         self._lab: object | None = None
+        self._bcc = bcc
 
     async def connect(self, listener: Listener, progress: Progress) -> AgentClient:
         """Fetch and boot the lab's kernel, with progress, and reach the agent in the guest."""
@@ -154,7 +159,7 @@ class LabTarget(Target):
         port = f"/dev/virtio-ports/{AGENT_PORT}"
         script = f'({WORKLOAD}) >/dev/null 2>&1 & exec "$@"'
         command = ["/bin/sh", "-c", script, "sh", *agent_command(), "--port", port]
-        lab = await Lab.boot(command, progress=progress, ports=[AGENT_PORT])
+        lab = await Lab.boot(command, progress=progress, ports=[AGENT_PORT], bcc=self._bcc)
         self._lab = lab
         reader, writer = await lab.port(AGENT_PORT)
         progress("starting the agent in the guest")
