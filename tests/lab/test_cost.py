@@ -21,7 +21,9 @@ def test_every_mechanism_has_a_price_or_a_cause(tmp_path: Path) -> None:
     costs = {cost["mechanism"]: cost for cost in map(json.loads, done.stdout.splitlines())}
     assert {mechanism for mechanism, cost in costs.items() if cost["cause"]} == set()
     assert set(costs) == {"count", "ftrace", "return", "fprobe", "fprobe return", "jump", "int3"}
-    assert all(cost["nanoseconds"] > 0 and cost["hits"] > 0 for cost in costs.values())
+    assert all(cost["hits"] > 0 for cost in costs.values())
+    # What a mere count costs can drown in the noise of an emulated machine.
+    assert all(cost["nanoseconds"] > 0 for mechanism, cost in costs.items() if mechanism != "count")
     [kept] = json.loads((tmp_path / "kexplore/cost.json").read_text()).values()
     assert kept["ftrace"] == round(costs["ftrace"]["nanoseconds"])
     assert None not in kept.values()
