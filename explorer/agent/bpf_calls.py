@@ -30,6 +30,7 @@ _LINK_INFO = struct.Struct("=III4xII QII QQQ")
 """``struct bpf_link_info`` of a kprobe's perf event, up to ``missed`` and ``cookie``."""
 
 # include/uapi/linux/perf_event.h
+_TRACEPOINT = 2
 _CLOSE_ON_EXEC = 8
 _PERF_ATTRIBUTE = struct.Struct("=IIQQQQQIIQQ40x")
 _PERF_SIZE = 112
@@ -132,6 +133,22 @@ class BpfCalls:
         attribute = _PERF_ATTRIBUTE.pack(unit, _PERF_SIZE, config, 1, 0, 0, 0, 0, 0, where, offset)
         buffer = ctypes.create_string_buffer(attribute, _PERF_SIZE)
         # One processor is as good as any: the program runs on whichever the probe is hit.
+        return self._call(self._perf_number, ctypes.addressof(buffer), -1, 0, -1, _CLOSE_ON_EXEC)
+
+    def tracepoint(self, identity: int) -> int:
+        """A perf event of a tracepoint.
+
+        Args:
+            identity: The tracepoint's id in tracefs.
+
+        Returns:
+            Its descriptor.
+
+        Raises:
+            OSError: The kernel refused.
+        """
+        attribute = _PERF_ATTRIBUTE.pack(_TRACEPOINT, _PERF_SIZE, identity, 1, 0, 0, 0, 0, 0, 0, 0)
+        buffer = ctypes.create_string_buffer(attribute, _PERF_SIZE)
         return self._call(self._perf_number, ctypes.addressof(buffer), -1, 0, -1, _CLOSE_ON_EXEC)
 
     def attach(self, program: int, event: int, cookie: int) -> int:

@@ -22,12 +22,14 @@ from explorer.agent.bpf_program import Compilation, Program
 from explorer.agent.bpf_records import RecordDecoder, context_of
 from explorer.agent.bpf_ring import RingBuffer
 from explorer.agent.event_filter import EventFilter
+from explorer.agent.event_format import EventFormat
 from explorer.agent.failure import RequestError
 from explorer.agent.filter_conditions import Condition
 from explorer.agent.kernel_text import KernelText
 from explorer.agent.probe_definition import ProbeRequest
 from explorer.agent.protocol import Code
 from explorer.agent.row_code import Row
+from explorer.agent.tracefs import Tracefs
 
 _KEY = struct.Struct("=I")
 _PROBE_OF = struct.Struct("=I").unpack_from
@@ -102,6 +104,7 @@ class BpfEngine:
         self._kept: Deque[bytes] = collections.deque()
         self._bytes_kept = 0
         self._focus: Set[int] = set()
+        self._following: List[int] = []
         self._lost_of_finished = 0
         self.events = 0
         self._complete_until = self._gap_until = 0
@@ -152,7 +155,7 @@ class BpfEngine:
         self._unit = bpf_calls.kprobe_unit(self._root) or (0, 0)
         self._ring = RingBuffer(program.events, bpf_layout.RING_SIZE)
         self._cpus = bpf_program.possible_cpus(self._root)
-        self._configure()
+        self._apply_focus(program)
 
     def _configure(self) -> None:
         assert self._program is not None
@@ -270,7 +273,7 @@ class BpfEngine:
         """Record only what these processes and their descendants do; empty: everybody."""
         self._focus = set(pids)
         if self._program is not None:
-            self._apply_focus()
+            self._apply_focus(self._program)
 
     def survey(self, keep: int) -> None:
         """Bring the counts up to date; once a second or so."""
@@ -354,7 +357,7 @@ class BpfEngine:
             self._compilation = None
         if self._program is not None:
             self._ring.close()
-            for descriptor in self._program:
+            for descriptor in [*self._program, *self._following]:
                 os.close(descriptor)
             self._program = None
         return []
@@ -469,15 +472,26 @@ class BpfEngine:
                     self._calls.delete(self._program.calls, key)
         del self._by_slot[probe.slot], self._by_number[probe.number]
 
-    def _apply_focus(self) -> None:
-        assert self._program is not None
-        table = self._program.focus
-        wanted = processes.with_descendants(self._root, sorted(self._focus)) if self._focus else set()
-        for key in list(self._calls.keys(table, _KEY.size)):
-            if _KEY.unpack(key)[0] not in wanted:
-                self._calls.delete(table, key)
-        for pid in wanted | self._focus:
-            self._calls.update(table, _KEY.pack(pid), bpf_layout.FOCUSED)
+    def _apply_focus(self, program: Program) -> None:
+        wanted: Set[int] = set()
+        for link in self._following:
+            os.close(link)
+        self._following = []
+        if self._focus:
+            # First: who is born from now on is told; who was born before is found by looking.
+            for function, event in ((program.born, bpf_program.FORK), (program.gone, bpf_program.EXIT)):
+                described = EventFormat.parse(Tracefs(self._root).format(event))
+                point = self._calls.tracepoint(described.id)
+                self._following.append(self._calls.attach(function, point, 0))
+                os.close(point)
+        for key in list(self._calls.keys(program.focus, _KEY.size)):
+            self._calls.delete(program.focus, key)
+        for pid in self._focus:
+            self._calls.update(program.focus, _KEY.pack(pid), bpf_layout.FOCUSED)
+        if self._focus:
+            wanted = processes.with_descendants(self._root, sorted(self._focus))
+        for pid in wanted:
+            self._calls.update(program.focus, _KEY.pack(pid), bpf_layout.FOCUSED)
         self._configure()
 
     def _place(self, request: ProbeRequest) -> Tuple[str, int, str]:

@@ -114,13 +114,18 @@ class Operation(NamedTuple):
     constant: int = 0
 
 
-def definitions(machine: str) -> Dict[str, int]:
-    """What the program is compiled with."""
+def definitions(machine: str, child_pid_at: int) -> Dict[str, int]:
+    """What the program is compiled with.
+
+    Args:
+        machine: The architecture.
+        child_pid_at: Where the tracepoint of forks has the child, in bytes.
+    """
     registers = REGISTERS[machine]
     return {
-        "MOST_STEPS": MOST_STEPS, "MOST_FETCHES": MOST_FETCHES, "MOST_OPERATIONS": MOST_OPERATIONS,
-        "MOST_PROBES": MOST_PROBES, "LONGEST_TEXT": LONGEST_TEXT, "DATA_SIZE": _DATA_SIZE,
-        "RECORD_SIZE": _RECORD_SIZE, "STACK_SIZE": _STACK_SIZE, "RING_PAGES": _RING_PAGES,
+        "CHILD_PID_AT": child_pid_at, "MOST_STEPS": MOST_STEPS, "MOST_FETCHES": MOST_FETCHES,
+        "MOST_OPERATIONS": MOST_OPERATIONS, "MOST_PROBES": MOST_PROBES, "LONGEST_TEXT": LONGEST_TEXT,
+        "DATA_SIZE": _DATA_SIZE, "RECORD_SIZE": _RECORD_SIZE, "STACK_SIZE": _STACK_SIZE, "RING_PAGES": _RING_PAGES,
         "MOST_CELLS": MOST_CELLS, "MOST_CALLS": _MOST_CALLS, "REGISTER_COUNT": len(registers),
         "STACK_POINTER": registers.index(_STACK_POINTERS[machine]),
     }  # fmt: skip

@@ -349,6 +349,24 @@ static inline void aggregate(struct setting *setting, struct scratch *s, struct 
     add(s, count, number);
 }
 
+/* sched_process_fork: a child of a process in the focus is in the focus. */
+int born(void *ctx) {
+    u32 parent = bpf_get_current_pid_tgid() >> 32, child = 0;
+    u8 focused = 1;
+    if (!focus.lookup(&parent))
+        return 0;
+    bpf_probe_read_kernel(&child, sizeof(child), ctx + CHILD_PID_AT);
+    focus.update(&child, &focused);
+    return 0;
+}
+
+/* sched_process_exit: its number can become another's. */
+int gone(void *ctx) {
+    u32 thread = bpf_get_current_pid_tgid();
+    focus.delete(&thread);
+    return 0;
+}
+
 int probe(struct pt_regs *ctx) {
     u32 zero = 0, number = get_cookie(ctx);
     struct setting *setting = settings.lookup(&number);

@@ -20,13 +20,17 @@ from typing import Dict, List, NamedTuple, NoReturn, Optional, Tuple
 from explorer.agent import bcc_library, bcc_package, bpf_calls, bpf_layout
 from explorer.agent.bpf_calls import BpfCalls
 from explorer.agent.bpf_requirements import BccMissing
+from explorer.agent.event_format import EventFormat
 from explorer.agent.failure import RequestError
 from explorer.agent.kernel_text import KernelText
 from explorer.agent.protocol import Code
 from explorer.agent.quiet import quiet
+from explorer.agent.tracefs import Tracefs
 
 _SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "bpf_program.c")
 _MAPS = ("settings", "counts", "configuration", "focus", "cells", "calls", "events")
+FORK, EXIT = "sched/sched_process_fork", "sched/sched_process_exit"
+"""The tracepoints that tell who descends of whom."""
 _TRIED = ("__x64_sys_getpgid", "__arm64_sys_getpgid", "__riscv_sys_getpgid", "__se_sys_getpgid")
 """Where the program is tried: the entry of a system call that hardly anybody makes."""
 _LONGEST_ANSWER = 1 << 16
@@ -36,9 +40,11 @@ _PR_SET_PDEATHSIG = 1
 
 
 class Program(NamedTuple):
-    """The program and its maps, as descriptors."""
+    """The program that runs at probes, the two that follow a focus, and their maps, as descriptors."""
 
     program: int
+    born: int
+    gone: int
     settings: int
     counts: int
     configuration: int
@@ -176,10 +182,12 @@ def _compiled(root: str, machine: str) -> List[int]:
     bcc = bcc_library.load(root)
     with open(_SOURCE, encoding="ascii") as file:
         text = file.read()
-    flags = [f"-D{name}={value}" for name, value in bpf_layout.definitions(machine).items()]
+    child_at = EventFormat.parse(Tracefs(root).format(FORK)).fields["child_pid"].offset
+    flags = [f"-D{name}={value}" for name, value in bpf_layout.definitions(machine, child_at).items()]
     made = bcc.BPF(text=text, cflags=[*flags, "-w"])
-    function = made.load_func("probe", bcc.BPF.KPROBE)
-    program = Program(function.fd, *(made[name].map_fd for name in _MAPS))
+    kinds = {"probe": bcc.BPF.KPROBE, "born": bcc.BPF.TRACEPOINT, "gone": bcc.BPF.TRACEPOINT}
+    functions = [made.load_func(name, kind).fd for name, kind in kinds.items()]
+    program = Program(*functions, *(made[name].map_fd for name in _MAPS))
     _try(program, root, machine)
     return list(program)
 

@@ -87,6 +87,10 @@ class Tracefs:
         """The layout of a buffer's pages."""
         return read(os.path.join(self.path, "events/header_page"))
 
+    def format(self, event: str) -> str:
+        """How the records of ``GROUP/EVENT`` look."""
+        return read(os.path.join(self.path, "events", event, "format"))
+
     def instances(self) -> List[str]:
         """The names of all instances."""
         directory = os.path.join(self.path, "instances")

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,12 @@ from tests.lab.test_agent_probes import OPEN, OPEN_VALUES, RETURN_VALUE, cat
 from tests.lab.tracing_state import tracing_state, wait_for_state
 
 PROGRAM = "probe"
+
+
+@pytest.fixture
+def bpf(agent_of_bpf: Agent) -> Iterator[Agent]:
+    yield agent_of_bpf
+    agent_of_bpf.start_afresh()
 
 
 def programs() -> list[str]:
@@ -34,33 +41,32 @@ def descriptors(started: Agent) -> int:
     return len(os.listdir(f"/proc/{started.process.pid}/fd"))
 
 
-def test_both_engines_see_the_same_calls(agent_of_bpf: Agent) -> None:
+def test_both_engines_see_the_same_calls(bpf: Agent) -> None:
     """The same function probed by both at once: names, values, order and counts."""
     probes: dict[str, tuple[int, int]] = {}
     for engine in ("bpf", "tracefs"):
         entry, returned = (
-            agent_of_bpf.ask("arm", probe={"symbol": OPEN, "kind": kind, "values": values, "engine": engine})["probe"]
+            bpf.ask("arm", probe={"symbol": OPEN, "kind": kind, "values": values, "engine": engine})["probe"]
             for kind, values in (("entry", OPEN_VALUES), ("return", RETURN_VALUE))
         )
         probes[engine] = entry, returned
     pid = cat("/etc/passwd", "/nonexistent", "/etc/hostname")
-    counts = {number: agent_of_bpf.disarm(number) for pair in reversed(probes.values()) for number in pair}
+    counts = {number: bpf.disarm(number) for pair in reversed(probes.values()) for number in pair}
     seen: dict[str, list[list[Any]]] = {}
     for engine, pair in probes.items():
         for number in pair:
             hits, _, lost, filtered, not_shown = counts[number]
-            assert hits == len(agent_of_bpf.rows_of(number)) + lost + filtered + not_shown
-        rows = [[pair.index(row[0]), *row[3:8]] for row in agent_of_bpf.rows if row[0] in pair and row[4] == pid]
+            assert hits == len(bpf.rows_of(number)) + lost + filtered + not_shown
+        rows = [[pair.index(row[0]), *row[3:8]] for row in bpf.rows if row[0] in pair and row[4] == pid]
         seen[engine] = rows
     assert seen["bpf"] == seen["tracefs"]
     assert {row[5][1] for row in seen["bpf"] if row[0] == 0} >= {"/etc/passwd", "/nonexistent", "/etc/hostname"}
-    agent_of_bpf.start_afresh()
 
 
-def test_the_stacks_of_a_hit_lead_back_to_the_system_call(agent_of_bpf: Agent) -> None:
-    probe = agent_of_bpf.arm(OPEN, stacks=["kernel", "user"])
+def test_the_stacks_of_a_hit_lead_back_to_the_system_call(bpf: Agent) -> None:
+    probe = bpf.arm(OPEN, stacks=["kernel", "user"])
     pid = cat("/etc/passwd")
-    agent_of_bpf.disarm(probe)
+    bpf.disarm(probe)
     symbols = sorted(
         (int(address, 16), name)
         for address, _, name, *_ in map(str.split, Path("/proc/kallsyms").read_text().splitlines())
@@ -69,14 +75,13 @@ def test_the_stacks_of_a_hit_lead_back_to_the_system_call(agent_of_bpf: Agent) -
     def name(address: int) -> str:
         return next(name for start, name in reversed(symbols) if start <= address)
 
-    mine = [row for row in agent_of_bpf.rows_of(probe) if row[4] == pid]
+    mine = [row for row in bpf.rows_of(probe) if row[4] == pid]
     assert mine
     for row in mine:
         kernel, user = row[9]
         assert name(kernel[0]) == OPEN
         assert "do_syscall_64" in {name(address) for address in kernel}
         assert all(0 < address < 1 << 47 for address in user[:1])
-    agent_of_bpf.start_afresh()
 
 
 def test_a_flood_that_overflows_the_buffer_is_counted_to_the_last_hit() -> None:
@@ -97,15 +102,15 @@ def test_a_flood_that_overflows_the_buffer_is_counted_to_the_last_hit() -> None:
         assert started.quit() == []
 
 
-def test_a_hundred_probes_are_switched_by_one_program_and_leave_no_descriptor(agent_of_bpf: Agent) -> None:
-    first = agent_of_bpf.arm(OPEN)
+def test_a_hundred_probes_are_switched_by_one_program_and_leave_no_descriptor(bpf: Agent) -> None:
+    first = bpf.arm(OPEN)
     names = programs().count(PROGRAM)
-    before = descriptors(agent_of_bpf)
+    before = descriptors(bpf)
     for _ in range(100):
-        agent_of_bpf.disarm(agent_of_bpf.arm(GETPGID))
-    assert descriptors(agent_of_bpf) == before
+        bpf.disarm(bpf.arm(GETPGID))
+    assert descriptors(bpf) == before
     assert programs().count(PROGRAM) == names == 1
-    agent_of_bpf.disarm(first)
+    bpf.disarm(first)
 
 
 @pytest.mark.parametrize("victim", ["agent", "compiler"])
@@ -121,30 +126,29 @@ def test_killed_at_any_time_nothing_is_left(victim: str) -> None:
     assert programs() == known
 
 
-def test_calls_are_counted_by_what_they_are_in_the_kernel(agent_of_bpf: Agent) -> None:
+def test_calls_are_counted_by_what_they_are_in_the_kernel(bpf: Agent) -> None:
     """By the name of the thread, and by an argument; a number that cannot be read is told apart."""
     asked = {"register": "di", "dereference": [0x70], "type": "s32"}
     unread = {"register": "di", "dereference": [0x70, 0], "type": "u64"}
-    by_name = agent_of_bpf.arm(GETPGID, aggregate={"by": "comm", "of": None})
-    by_argument = agent_of_bpf.arm(GETPGID, values=[asked, unread], aggregate={"by": ["value", 0], "of": ["value", 1]})
-    sizes = agent_of_bpf.arm(GETPGID, values=[asked], aggregate={"by": None, "of": ["value", 0]})
+    by_name = bpf.arm(GETPGID, aggregate={"by": "comm", "of": None})
+    by_argument = bpf.arm(GETPGID, values=[asked, unread], aggregate={"by": ["value", 0], "of": ["value", 1]})
+    sizes = bpf.arm(GETPGID, values=[asked], aggregate={"by": None, "of": ["value", 0]})
     script = "import os\nfor n in (5, 5, 5, 70000, -3):\n    try: os.getpgid(n)\n    except OSError: pass"
     subprocess.run(["python3", "-I", "-S", "-c", script], check=True)
-    counters = [agent_of_bpf.disarm(probe) for probe in (by_name, by_argument, sizes)]
+    counters = [bpf.disarm(probe) for probe in (by_name, by_argument, sizes)]
     assert counters == [[5, 0, 0, 0, 5]] * 3
-    assert agent_of_bpf.rows == []
-    assert agent_of_bpf.cells[by_name] == {("python3", 0): (5, 0)}
-    assert agent_of_bpf.cells[by_argument] == {(5, None): (3, 0), (70000, None): (1, 0), (-3, None): (1, 0)}
+    assert bpf.rows == []
+    assert bpf.cells[by_name] == {("python3", 0): (5, 0)}
+    assert bpf.cells[by_argument] == {(5, None): (3, 0), (70000, None): (1, 0), (-3, None): (1, 0)}
     step = (10 << 6) + (70000 >> 10)  # of the 17 bits that 70,000 has, the first 7 tell its step
-    assert agent_of_bpf.cells[sizes] == {
+    assert bpf.cells[sizes] == {
         (None, 5): (3, 15), (None, step): (1, 70000), (None, -3): (1, -3),
     }  # fmt: skip
-    agent_of_bpf.start_afresh()
 
 
-def test_the_time_of_calls_is_measured_in_the_kernel_and_the_budget_sees_their_rate(agent_of_bpf: Agent) -> None:
+def test_the_time_of_calls_is_measured_in_the_kernel_and_the_budget_sees_their_rate(bpf: Agent) -> None:
     place = {"symbol": "do_nanosleep", "engine": "bpf"}
-    answer = agent_of_bpf.ask(
+    answer = bpf.ask(
         "arm_many",
         probes=[
             {"probe": {**place, "kind": "entry", "aggregate": {"role": "begins", "by": "pid"}}},
@@ -154,10 +158,9 @@ def test_the_time_of_calls_is_measured_in_the_kernel_and_the_budget_sees_their_r
     entry, returned = (result["probe"] for result in answer["results"])
     sleeper = subprocess.Popen(["sleep", "0.2"])
     sleeper.wait()
-    agent_of_bpf.disarm(returned)
-    agent_of_bpf.disarm(entry)
-    mine = {step: cell for (key, step), cell in agent_of_bpf.cells[returned].items() if key == sleeper.pid}
+    bpf.disarm(returned)
+    bpf.disarm(entry)
+    mine = {step: cell for (key, step), cell in bpf.cells[returned].items() if key == sleeper.pid}
     [(count, total)] = mine.values()
     assert count == 1
     assert 200_000_000 <= total < 5_000_000_000
-    agent_of_bpf.start_afresh()
