@@ -23,7 +23,7 @@ def frames(catalog: Catalog | None, event: Event) -> Iterator[str]:
     """The frames of both stacks, innermost first; those of the process are bare addresses of its memory."""
     kernel, user = event.stacks or ((), ())
     yield from (kernel_frame(catalog, address) for address in kernel)
-    yield from (f"{address:#x} (process)" for address in user)
+    yield from (f"{address:#x} (process)" for address in user if address)
 
 
 def to_json(catalog: Catalog | None, stacks: Sequence[Sequence[int]]) -> dict[str, Any]:
