@@ -94,6 +94,7 @@ class ScriptedAgent:
         prices: What it was told that hits take, one for each time.
         until: What batches with rows say of completeness; None: nothing.
         entries: Of return probes that make calls, the entry's number.
+        bpf_refusal: What it answers to ``arm`` where that needs bpf: code, message, hint; None: it has bpf.
         filter_refusal: What it answers to ``filter``; "" where it does it.
         requests: The names of all requests so far.
         left: What it says that it could not remove.
@@ -116,10 +117,12 @@ class ScriptedAgent:
         }
         self.probing: dict[str, Any] = {"can": True, "code": "", "cause": "", "hint": ""}
         self.euid = 0
+        self.release = "6.12.0-test"
         self.refused: dict[str, tuple[Code, str, str]] = {}
         self.refusals: dict[str, tuple[Code, str, str]] = {}
         self.armed: dict[int, dict[str, Any]] = {}
         self.filters: dict[int, Any] = {}
+        self.bpf_refusal: tuple[Code, str, str] | None = None
         self.filter_refusal = ""
         self.until: int | None = None
         self.entries: dict[int, int] = {}
@@ -169,12 +172,14 @@ class ScriptedAgent:
     def hit(
         self, symbol: str, values: list[int | str | None], *, kind: str = "entry", comm: str = "cat", pid: int = 154,
         registers: dict[str, int] | None = None, context: str = "task", times: int = 1,
+        stacks: tuple[list[int], list[int]] | None = None,
     ) -> None:  # fmt: skip
         """One hit of the armed probe of this symbol, or several at once."""
         number = self.number(symbol, kind)
         saved = [(registers or {}).get(name, 0) for name in REGISTERS]
         self._counters[number][0] += times
-        rows = [[number, next(self._clock), 1, pid, pid, comm, context, values, saved] for _ in range(times)]
+        row = [1, pid, pid, comm, context, values, saved, *([] if stacks is None else [stacks])]
+        rows = [[number, next(self._clock), *row] for _ in range(times)]
         self._batch(number, rows)
 
     def count(
@@ -223,7 +228,7 @@ class ScriptedAgent:
 
     def hello(self) -> protocol.Message:
         """Its first message."""
-        kernel = {"release": "6.12.0-test", "version": "#1", "machine": "x86_64", "hostname": "h", "cpus": 2}
+        kernel = {"release": self.release, "version": "#1", "machine": "x86_64", "hostname": "h", "cpus": 2}
         kernel["boot_id"] = "b"
         return {
             "op": "hello", "version": protocol.VERSION, "pid": 1, "euid": self.euid, "python": "3.11", "kernel": kernel,
@@ -295,9 +300,17 @@ class ScriptedAgent:
         for name in (probe.get("symbol"), f"{probe.get('symbol')}%{probe['kind']}"):
             if name in self.refusals:
                 return protocol.error(None, *self.refusals[name])
+        asked, stacks = probe.get("engine"), probe.get("stacks")
+        by_bpf = asked == "bpf" or bool(stacks)
+        if by_bpf and self.bpf_refusal is not None:
+            return protocol.error(None, *self.bpf_refusal)
+        if stacks and asked == "tracefs":
+            return protocol.error(None, Code.BAD_REQUEST, "only bpf records stacks", "")
         number = next(self._numbers)
         self.armed[number], self._counters[number] = probe, [0, 0, 0, 0, 0]
-        return {"op": "armed", "probe": number, "event": f"kx{number}", "definition": ""}
+        cause = "asked for" if asked == "bpf" else "only bpf records stacks" if stacks else ""
+        become = {"engine": "bpf" if by_bpf else "tracefs", "mechanism": "kprobe", "cause": cause}
+        return {"op": "armed", "probe": number, "event": f"kx{number}", "definition": "", **become}
 
     def _disarm(self, number: int) -> list[int]:
         self.armed.pop(number)

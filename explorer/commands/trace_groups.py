@@ -9,11 +9,11 @@ from collections.abc import Callable, Sequence
 from explorer.commands.connection import narrate
 from explorer.errors import UsageError
 from explorer.session import group_plan, groups, selection
-from explorer.session.arming import Options
 from explorer.session.filters.several import apportion
 from explorer.session.group_plan import GroupPlan
 from explorer.session.group_work import Progress
 from explorer.session.groups import Listener
+from explorer.session.options import Options
 from explorer.session.probe import Counters, Probe
 from explorer.session.selection import Selection
 from explorer.session.session import Session

@@ -17,7 +17,7 @@ from explorer.screens.disassembly import DisassemblyScreen
 from explorer.screens.group_requests import GroupRequests
 from explorer.screens.inspector import InspectorScreen
 from explorer.screens.panes import PanedScreen
-from explorer.screens.probe_requests import ProbeRequests
+from explorer.screens.probe_requests import ProbeChange, ProbeRequests
 from explorer.screens.types import PREFIX, TypesScreen
 from explorer.session.change import Change
 from explorer.session.finding import Found, asks_for_armed
@@ -156,7 +156,7 @@ class BrowseScreen(PanedScreen):
         self.probes.renew()
         states: list[tuple[ProbeSpec, object]] = [(spec, probe.state) for spec, probe in session.probes.items()]
         guards: list[object] = [
-            (probe.guard, probe.alarm, probe.calls and probe.calls.seen) for probe in session.probes.values()
+            (probe, probe.guard, probe.alarm, probe.calls and probe.calls.seen) for probe in session.probes.values()
         ]
         if states != self._states:
             self._states = states
@@ -324,20 +324,15 @@ class BrowseScreen(PanedScreen):
         if screen is not None:
             self.app.push_screen(screen)
 
-    def action_filter(self) -> None:
-        """Edit the filter of the probe under the cursor; it goes on counting meanwhile."""
+    def action_change_probe(self, change: str) -> None:
+        """Change the probe under the cursor."""
         if self.probes.selected is not None and self._session is not None:
-            self._requests.edit_filter(self._session, self.probes.selected)
+            self._requests.change(self._session, self.probes.selected, ProbeChange(change))
 
     def action_budget(self) -> None:
         """Edit what the probes may cost."""
         if self._session is not None and self._session.hello is not None and self._session.hello.can_probe:
             self._requests.edit_budget(self._session)
-
-    def action_follow_more(self) -> None:
-        """Arm the return under the cursor anew so that the kernel follows more calls at once."""
-        if self.probes.selected is not None and self._session is not None:
-            self._requests.follow_more(self._session, self.probes.selected)
 
     def action_disarm(self) -> None:
         """Disarm the probe or the group under the cursor."""

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from explorer.screens.group import GroupScreen
 from explorer.screens.probe_requests import ProbeRequests
 from explorer.session import groups
-from explorer.session.arming import Options
 from explorer.session.finding import Found, armed_rows, find
 from explorer.session.group_plan import GroupPlan
+from explorer.session.options import Options
 from explorer.session.session import Session
 from symbols.symbol import Symbol
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+import enum
 import functools
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from textual.screen import Screen
 
@@ -13,13 +15,28 @@ from explorer.screens.confirm import ConfirmScreen
 from explorer.screens.filter_editor import FilterScreen
 from explorer.session import balance, family, hot_functions
 from explorer.session.budget import Budget
+from explorer.session.options import Options
 from explorer.session.probe import Probe, ProbeState
 from explorer.session.probe_spec import ProbeKind, ProbeSpec
 from explorer.session.session import Session
+from explorer.widgets import mechanism_words
 from symbols.errors import KexploreError
 from symbols.symbol import Symbol
 
 Request = Coroutine[object, object, object]
+Choice = TypeVar("Choice")
+
+_ENGINES = ("auto", "bpf", "tracefs")
+_STACKS: tuple[tuple[str, ...], ...] = ((), ("kernel",), ("kernel", "user"))
+
+
+class ProbeChange(enum.Enum):
+    """What can be changed of a probe that is armed; named in bindings."""
+
+    FILTER = "filter"
+    FOLLOW_MORE = "follow_more"
+    ENGINE = "engine"
+    STACKS = "stacks"
 
 
 class ProbeRequests:
@@ -73,19 +90,41 @@ class ProbeRequests:
         specs = family.specs(session, symbol, ProbeKind.ENTRY)
         self.arm(session, specs, lambda: family.toggle(session, symbol, ProbeKind.ENTRY))
 
-    def follow_more(self, session: Session, probe: Probe) -> None:
-        """Arm a return probe, or a call, anew so that the kernel follows more calls at once."""
-        if probe.state is not ProbeState.ARMED or probe.spec.kind is ProbeKind.ENTRY:
-            return
-        cpus = session.hello.cpus if session.hello is not None else 1
-        number = balance.larger(probe.maxactive, cpus)
-        self.screen.notify(f"{probe.spec} is armed anew for {number} calls under way at once", markup=False)
-        self.make(session.rearm(probe.spec, number))
-
-    def edit_filter(self, session: Session, probe: Probe) -> None:
-        """Let the user edit the filter of an armed probe, which goes on counting meanwhile."""
+    def change(self, session: Session, probe: Probe, change: ProbeChange) -> None:
+        """Change an armed probe."""
         if probe.state is not ProbeState.ARMED:
             return
+        options = probe.options
+        match change:
+            case ProbeChange.FILTER:
+                self._edit_filter(session, probe)
+            case ProbeChange.FOLLOW_MORE if probe.spec.kind is not ProbeKind.ENTRY:
+                number = balance.larger(probe.maxactive, session.opened().cpus)
+                self.screen.notify(f"{probe.spec} is armed anew for {number} calls under way at once", markup=False)
+                self.make(self._rearm(session, probe, dataclasses.replace(options, maxactive=number)))
+            case ProbeChange.ENGINE:
+                following = _next(_ENGINES, options.engine or "auto")
+                self.make(self._rearm(session, probe, dataclasses.replace(options, engine=following)))
+            case ProbeChange.STACKS:
+                stacks = _next(_STACKS, options.stacks)
+                engine = "auto" if stacks and options.engine == "tracefs" else options.engine  # which has none
+                self.make(self._rearm(session, probe, dataclasses.replace(options, stacks=stacks, engine=engine)))
+
+    async def _rearm(self, session: Session, probe: Probe, options: Options) -> None:
+        """Arm a probe anew, tell what it has become, or that it stays as it was and why."""
+        spec = probe.spec
+        try:
+            armed = await session.arming.rearm(spec, options)
+        except KexploreError as error:
+            now = session.probes.get(spec)
+            if now is None or now.state is not ProbeState.ARMED:
+                raise
+            self.refused(KexploreError(f"{spec} stays as it was: {error.message}", error.hint))
+        else:
+            self.tell(f"{spec} is armed anew", mechanism_words.sentence(session, armed))
+
+    def _edit_filter(self, session: Session, probe: Probe) -> None:
+        """Let the user edit the filter of an armed probe, which goes on counting meanwhile."""
 
         def answered(condition: str | None) -> None:
             if condition is not None:
@@ -117,3 +156,8 @@ class ProbeRequests:
     def refused(self, error: KexploreError) -> None:
         """Tell why something was not done."""
         self.screen.notify(error.hint or " ", title=error.message, severity="error", markup=False, timeout=8)
+
+
+def _next(choices: Sequence[Choice], chosen: Choice) -> Choice:
+    """The one behind, in a circle; the first where the chosen one is none of them."""
+    return choices[(choices.index(chosen) + 1) % len(choices)] if chosen in choices else choices[0]

@@ -15,12 +15,13 @@ from explorer.agent.protocol import Message
 from explorer.errors import AgentError
 from explorer.session import calls, places
 from explorer.session.agent_client import error_of
-from explorer.session.aggregates import Aggregate, Wanted
+from explorer.session.aggregates import Aggregate
 from explorer.session.change import Change
 from explorer.session.filters.filter import Filter, compile_filter
 from explorer.session.filters.of_calls import compile_for_call, together
 from explorer.session.filters.scope import Scope
 from explorer.session.group_work import GroupWork
+from explorer.session.options import Options
 from explorer.session.pace import Pace
 from explorer.session.probe import Counters, Field, Probe, ProbeState, plan_reads
 from explorer.session.probe_spec import ProbeKind, ProbeSpec
@@ -31,31 +32,6 @@ from symbols.symbol import Symbol
 
 if TYPE_CHECKING:
     from explorer.session.session import Session
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Options:
-    """How probes are armed.
-
-    Attributes:
-        registers: Whether all registers are recorded with each event, for the inspector.
-        maxactive: For a return probe, how many calls may be under way at once; 0 leaves it to the kernel.
-        condition: The filter of its hits; "" for none.
-        mechanism: "kprobe", "fprobe", or "auto": the agent chooses, and says why.
-        one_value: Whether only the first value is recorded, so that what hits cost can be compared.
-        engine: "tracefs", "bpf", or "auto" likewise; None for the session's choice.
-        stacks: "kernel", "user": the call stacks to record with each event.
-        aggregate: What to count in the kernel in place of recording anything; None: hits are recorded.
-    """
-
-    registers: bool = True
-    maxactive: int = 0
-    condition: str = ""
-    mechanism: str = "auto"
-    one_value: bool = False
-    engine: str | None = None
-    stacks: tuple[str, ...] = ()
-    aggregate: Wanted | None = None
 
 
 class Arming:
@@ -84,19 +60,49 @@ class Arming:
             known = session.probes.get(spec)
             if known is not None and known.state is ProbeState.ARMED:
                 return known
-            probe = await self._plan_probe(spec, options)
-            session.probes[spec] = probe
-            session.tell(Change.PROBES)
+            return await self._arm(spec, options)
+
+    async def rearm(self, spec: ProbeSpec, options: Options) -> Probe:
+        """Arm a probe anew in another way; its group and its filter stay, its counters begin anew.
+
+        Args:
+            spec: The probe.
+            options: How; their condition is not looked at.
+
+        Raises:
+            KexploreError: It is not armed, or cannot be armed so, with the cause. Then it is armed as it was before,
+                unless that is refused now: then this is the error that is raised, and the probe is FAILED.
+        """
+        async with self._locked([spec]):
+            before = self._session.probes.get(spec)
+            if before is None or before.state is not ProbeState.ARMED:
+                raise AgentError(f"{spec} is not armed", "arm it first")
+            condition = before.filter.text if before.filter is not None else ""
+            await self._disarm_all([before])
             try:
-                await self._ask(_requests(probe, await self._checked_place(spec), self._settled(options)))
-            except KexploreError as error:
-                self._failed(probe, error)
-                session.tell(Change.PROBES)
+                probe = await self._arm(spec, dataclasses.replace(options, condition=condition), before.group)
+            except KexploreError:
+                await self._arm(spec, dataclasses.replace(before.options, condition=condition), before.group)
                 raise
-            if probe.error is not None:  # of one end of a call
-                await self._give_up([probe])
-                raise probe.error
             return probe
+
+    async def _arm(self, spec: ProbeSpec, options: Options, group: str = "") -> Probe:
+        """Arm a probe in the place that it has in the list."""
+        session = self._session
+        probe = await self._plan_probe(spec, options)
+        probe.group = group
+        session.probes[spec] = probe
+        session.tell(Change.PROBES)
+        try:
+            await self._ask(_requests(probe, await self._checked_place(spec)))
+        except KexploreError as error:
+            self._failed(probe, error)
+            session.tell(Change.PROBES)
+            raise
+        if probe.error is not None:  # of one end of a call
+            await self._give_up([probe])
+            raise probe.error
+        return probe
 
     async def arm_many(self, specs: Sequence[ProbeSpec], options: Options, group: str) -> list[Probe]:
         """Arm probes by one request; those that are armed already stay as they are.
@@ -160,7 +166,7 @@ class Arming:
         try:
             probe = await self._plan_probe(spec, options)
             self._session.probes[spec] = probe
-            wanted.append(_requests(probe, await self._checked_place(spec), self._settled(options)))
+            wanted.append(_requests(probe, await self._checked_place(spec)))
         except KexploreError as error:
             probe = self._session.probes.setdefault(spec, Probe(spec, None, ()))
             self._failed(probe, error)
@@ -181,24 +187,29 @@ class Arming:
         session = self._session
         async with self._locked(specs):
             probes = [session.probes[spec] for spec in specs if spec in session.probes]
-            armed = {part.number: part for probe in probes for part in probe.parts if part.number is not None}
-            if armed:
-                for part in armed.values():
-                    part.state = _whole(part).state = ProbeState.DISARMING
-                session.tell(Change.PROBES)
-                await self._end(armed)
-            before = session.journal.last_number
+            await self._disarm_all(probes)
             for probe in probes:
-                session.tally.finished(probe)
-            if session.journal.last_number > before:
-                session.tell(Change.EVENTS)
-            for probe in probes:
-                if probe.number is None:  # disarmed at the deadline, or never armed
-                    session.tally.disarmed(probe, probe.counters)
-                probe.state, probe.rate = ProbeState.DISARMED, 0.0
                 session.probes.pop(probe.spec, None)
             session.tell(Change.PROBES)
             return probes
+
+    async def _disarm_all(self, probes: Sequence[Probe]) -> None:
+        session = self._session
+        armed = {part.number: part for probe in probes for part in probe.parts if part.number is not None}
+        if armed:
+            for part in armed.values():
+                part.state = _whole(part).state = ProbeState.DISARMING
+            session.tell(Change.PROBES)
+            await self._end(armed)
+        before = session.journal.last_number
+        for probe in probes:
+            session.tally.finished(probe)
+        if session.journal.last_number > before:
+            session.tell(Change.EVENTS)
+        for probe in probes:
+            if probe.number is None:  # disarmed at the deadline, or never armed
+                session.tally.disarmed(probe, probe.counters)
+            probe.state, probe.rate = ProbeState.DISARMED, 0.0
 
     async def _end(self, armed: dict[int, Probe]) -> None:
         """Have the agent disarm probes by their numbers: entries before their returns, so that calls can still end."""
@@ -305,10 +316,6 @@ class Arming:
     def _failed(self, probe: Probe, error: KexploreError) -> None:
         probe.state, probe.error = ProbeState.FAILED, error
 
-    def _settled(self, options: Options) -> Options:
-        """With the session's engine where they leave it open."""
-        return dataclasses.replace(options, engine=options.engine or self.engine)
-
     async def _plan_probe(self, spec: ProbeSpec, options: Options) -> Probe:
         """A probe that is not armed yet; of a call, with both of its probes."""
         if spec.kind is ProbeKind.CALL:
@@ -320,6 +327,7 @@ class Arming:
             if options.one_value:
                 fields, reads = fields[:1], reads[: sum(field.reads for field in fields[:1])]
             probe = Probe(spec, prototype, fields, places.offset_in(spec, symbol), reads=reads)
+        probe.options = dataclasses.replace(options, engine=options.engine or self.engine)
         chosen = self._compile(probe, options.condition)
         for part, each in zip(probe.parts, chosen, strict=True):
             part.filter = each
@@ -365,8 +373,9 @@ _Requests = list[tuple[Probe, Message]]
 """What the agent knows as probes, and the members of the request that arms each."""
 
 
-def _requests(probe: Probe, place: dict[str, Any], options: Options) -> _Requests:
+def _requests(probe: Probe, place: dict[str, Any]) -> _Requests:
     """What arms a probe: a call takes two, of which the second is paired with the first."""
+    options = probe.options
     return [
         (
             part,

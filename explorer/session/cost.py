@@ -15,9 +15,9 @@ from collections.abc import AsyncIterator, Sequence
 
 from explorer.agent.protocol import Message
 from explorer.errors import AgentError
-from explorer.session.arming import Options
 from explorer.session.budget import Budget
 from explorer.session.cost_caller import CALLED, INNER, Caller, caller
+from explorer.session.options import Options
 from explorer.session.probe import Probe
 from explorer.session.probe_spec import ProbeKind, ProbeSpec
 from explorer.session.session import Session

@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterator, Sequence
 
 from explorer.agent.protocol import MOST_AT_ONCE
 from explorer.errors import AgentError
-from explorer.session.arming import Options
 from explorer.session.change import Change
 from explorer.session.group_plan import GroupPlan
 from explorer.session.group_work import GroupWork, Progress
+from explorer.session.options import Options
 from explorer.session.probe import Probe, ProbeState
 from explorer.session.probe_spec import ProbeSpec
 from explorer.session.session import Session

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from explorer.session.filters.filter import Filter
 from explorer.session.guard import Guarded
+from explorer.session.options import Options
 from explorer.session.probe_spec import ProbeKind, ProbeSpec
 from symbols.abi.conventions import Convention
 from symbols.c_types import CType, TypeKind
@@ -115,6 +116,7 @@ class Probe:
         calls: Of a call, its two probes and what they saw; else None.
         part_of: Of one of the two probes of a call, the call's; else None.
         aggregate: What it counts in the kernel; None: its hits are recorded.
+        options: How it was asked for; ``filter`` may have changed since. Those of a call's parts mean nothing.
         mechanism: "kprobe" or "fprobe", once it is armed. What an fprobe missed nobody counts.
         engine: "tracefs" or "bpf", once it is armed.
         mechanism_cause: Why this one, or this engine.
@@ -132,6 +134,7 @@ class Probe:
     filter: Filter | None = None
     guard: Guarded | None = None
     group: str = ""
+    options: Options = dataclasses.field(default_factory=Options)
     mechanism: str = ""
     engine: str = ""
     mechanism_cause: str = ""

@@ -15,7 +15,7 @@ from explorer.errors import AgentError
 from explorer.session import places, prices
 from explorer.session.agent_client import AgentClient, Answered
 from explorer.session.aggregates import Wanted
-from explorer.session.arming import Arming, Options
+from explorer.session.arming import Arming
 from explorer.session.budget import DEFAULT, Budget
 from explorer.session.call_counts import CallCounts
 from explorer.session.change import Change, Subscriber
@@ -23,6 +23,7 @@ from explorer.session.events import Event
 from explorer.session.hello import Hello
 from explorer.session.kernel_code import KernelCode
 from explorer.session.loading import EVERYTHING, Loading, Stage, load
+from explorer.session.options import Options
 from explorer.session.probe import Counters, Probe, ProbeState
 from explorer.session.probe_spec import ProbeKind, ProbeSpec
 from explorer.session.tally import Tally
@@ -183,16 +184,6 @@ class Session:
             AgentError: The agent could not disarm it.
         """
         return next(iter(await self.arming.disarm([spec])), None)
-
-    async def rearm(self, spec: ProbeSpec, maxactive: int) -> Probe:
-        """Arm a probe anew that follows more calls at once; its filter stays, its counters begin anew.
-
-        Raises:
-            KexploreError: As for ``disarm`` and ``arm``.
-        """
-        before = await self.disarm(spec)
-        condition = before.filter.text if before is not None and before.filter is not None else ""
-        return await self.arm(spec, maxactive=maxactive, condition=condition)
 
     async def toggle(self, spec: ProbeSpec, *, registers: bool = True) -> Probe | None:
         """Arm what is not armed, disarm what is."""

@@ -13,7 +13,7 @@ from explorer.session.loading import Stage
 from explorer.session.probe import ProbeState
 from explorer.session.probe_spec import ProbeKind
 from explorer.session.session import Session
-from explorer.widgets import c_prototype
+from explorer.widgets import c_prototype, mechanism_words
 from explorer.widgets.call_lines import call_lines
 from explorer.widgets.cells import count, fit
 from explorer.widgets.debuginfo_lines import debuginfo_lines
@@ -175,7 +175,7 @@ def _probes(session: Session, symbol: Symbol, width: int) -> Lines:
             style = WARNING if probe.guard.holds_back else MUTED
             lines += paragraph(f"{kind.value} probe: {words}", style, width, "  ")
         if probe is not None:
-            lines += call_lines(probe, width)
+            lines += [*mechanism_words.lines(session, probe, width), *call_lines(probe, width)]
     return lines
 
 

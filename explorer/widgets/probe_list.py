@@ -13,7 +13,7 @@ from explorer.session.probe import Probe, ProbeState
 from explorer.session.probe_spec import ProbeKind
 from explorer.session.session import Session
 from explorer.session.values import printable
-from explorer.widgets import guard_words
+from explorer.widgets import guard_words, mechanism_words
 from explorer.widgets.cells import count, fit, fit_right, short_count
 from explorer.widgets.event_line import place_name
 from explorer.widgets.group_segments import group_segments, loss_segments
@@ -47,11 +47,16 @@ class ProbeList(LineView):
         Binding("d,delete", "screen.disarm", "Disarm", id="probes.disarm",
                 tooltip="Disarm the probe, or the whole group; of a group that is being armed: give it up"),
         Binding("D", "screen.disarm_all", "Disarm all", id="probes.disarm-all", tooltip="Disarm every probe"),
-        Binding("f", "screen.filter", "Filter", id="probes.filter",
+        Binding("f", "screen.change_probe('filter')", "Filter", id="probes.filter",
                 tooltip="Write what a hit must satisfy to be recorded; the probe goes on counting"),
         Binding("b", "screen.budget", "Budget", show=False, id="probes.budget",
                 tooltip="Write what the probes may cost before the guard holds them back"),
-        Binding("m", "screen.follow_more", "More returns", show=False, id="probes.follow-more",
+        Binding("e", "screen.change_probe('engine')", "Engine", id="probes.engine",
+                tooltip="Arm the probe anew with the next engine: auto (the agent chooses), bpf, tracefs"),
+        Binding("s", "screen.change_probe('stacks')", "Stacks", id="probes.stacks",
+                tooltip="Arm the probe anew with the kernel's call stack in each event, with the process's too, "
+                "without: Enter on an event shows them; only bpf records them"),
+        Binding("m", "screen.change_probe('follow_more')", "More returns", show=False, id="probes.follow-more",
                 tooltip="Arm the return anew so that more calls can be followed at once: where returns were missed"),
         Binding("enter", "choose", "Card", id="probes.card",
                 tooltip="The function's card, or why it was refused; a group is unfolded or folded"),
@@ -167,7 +172,11 @@ class ProbeList(LineView):
         alarm = (probe.part_of or probe).alarm if returned else None
         remark = f" ! {alarm.what}" if alarm is not None else guard_words.remark(counted)
         yield Segment(fit(name, min(room - 2, cell_len(name))), BRIGHT)
-        yield Segment(fit(remark or condition, max(0, room - 2 - cell_len(name))), WARNING if remark else MUTED)
+        words, left = remark or condition, max(0, room - 2 - cell_len(name))
+        become = mechanism_words.short(counted, left - cell_len(words) - 1)
+        before = cell_len(words) if become else left
+        yield Segment(fit(words, before), WARNING if remark else MUTED)
+        yield Segment(fit(f" {become}", left - before), FAINT)
         yield Segment(fit_right(write(counted.counters.hits), hits), TEXT)
         yield Segment(fit_right(guard_words.rate(counted), rate), WARNING if remark else TEXT)
         yield from loss_segments(counted.counters, losses, write)

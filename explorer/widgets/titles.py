@@ -8,7 +8,7 @@ from explorer.session.finding import Found
 from explorer.session.probe import Probe
 from explorer.session.session import Session
 from explorer.session.values import printable
-from explorer.widgets import call_lines, guard_words
+from explorer.widgets import call_lines, guard_words, mechanism_words
 from explorer.widgets.cells import count
 from explorer.widgets.group_segments import group_remark
 from explorer.widgets.probe_rows import GroupRow
@@ -36,7 +36,7 @@ def no_functions(found: Found) -> str:
 
 
 def probes_title(session: Session | None, selected: Probe | None, group: GroupRow | None) -> str:
-    """How many probes there are, what they cost; of the one under the cursor what stands out, and its filter.
+    """How many probes there are, what they cost; of the one under the cursor what stands out, its filter, its engine.
 
     Args:
         session: The session.
@@ -46,14 +46,16 @@ def probes_title(session: Session | None, selected: Probe | None, group: GroupRo
     if session is None or not session.probes:
         return "4 probes"
     chosen = selected.filter if selected is not None else None
-    condition = f" · only {printable(chosen.text)}" if chosen is not None else ""
+    condition = f"only {printable(chosen.text)}" if chosen is not None else ""
     remark = (
         guard_words.sentence(selected)
         or call_lines.sentence(selected)
         or (group_remark(group) if group is not None else "")
         or guard_words.cost(session.probes.values(), session.budget)
     )
-    return f"4 probes · {len(session.probes)}{f' · {remark}' if remark else ''}{condition}"
+    become = mechanism_words.sentence(session, selected)
+    parts = [f"4 probes · {len(session.probes)}", remark, condition, printable(become)]
+    return " · ".join(part for part in parts if part)
 
 
 def events_title(flow: str, session: Session | None, width: int) -> str:

@@ -21,8 +21,8 @@ from typing import Any
 from explorer.agent.protocol import MOST_AT_ONCE
 from explorer.app import KexploreApp
 from explorer.session import group_plan, groups
-from explorer.session.arming import Options
 from explorer.session.loading import Stage
+from explorer.session.options import Options
 from explorer.session.probe_spec import ProbeKind
 from explorer.session.session import Session
 from explorer.session.target import LocalTarget

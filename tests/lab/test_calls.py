@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import itertools
 import json
 import os
@@ -185,7 +186,7 @@ async def test_missed_returns_shift_nothing_and_raise_the_alarm(session: Session
         await asyncio.sleep(0.05)
     assert "returns missed" in probe.alarm.what
     assert "than the 1 that the kernel follows" in probe.alarm.why
-    again = await session.rearm(probe.spec, probe.alarm.maxactive)
+    again = await session.arming.rearm(probe.spec, dataclasses.replace(probe.options, maxactive=probe.alarm.maxactive))
     assert (again.maxactive, again.alarm) == (8, None)
     await session.disarm(again.spec)
     entry, returns = probe.parts

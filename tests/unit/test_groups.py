@@ -12,10 +12,10 @@ from explorer.agent.protocol import MOST_AT_ONCE, Code
 from explorer.commands import trace_groups
 from explorer.errors import UsageError
 from explorer.session import group_plan, groups, selection
-from explorer.session.arming import Options
 from explorer.session.budget import Budget
 from explorer.session.group_plan import CEILING, GroupError, GroupPlan
 from explorer.session.group_work import Progress
+from explorer.session.options import Options
 from explorer.session.pace import Pace
 from explorer.session.probe import ProbeState
 from explorer.session.probe_spec import ProbeKind, ProbeSpec

@@ -13,10 +13,10 @@ from explorer.agent.failure import RequestError
 from explorer.commands import doctor_engines
 from explorer.commands.finding import Standing
 from explorer.session import prices
-from explorer.session.arming import Options
 from explorer.session.cost import Cost
 from explorer.session.cost import prices as priced
 from explorer.session.hello import Hello
+from explorer.session.options import Options
 from explorer.session.probe_spec import ProbeKind, ProbeSpec
 from explorer.session.session import Session
 from tests.scripted_agent import ScriptedAgent, ScriptedTarget
