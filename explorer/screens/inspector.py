@@ -1,4 +1,4 @@
-"""The inspector: one event with all its registers, and from there to its neighbours."""
+"""The inspector: one event with all its registers and call stacks, and from there to its neighbours."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from explorer.widgets.cells import count, cut
 from explorer.widgets.key_bar import KeyBar
 from explorer.widgets.palette import BRIGHT, MUTED, TEXT
 from explorer.widgets.register_table import RegisterTable
+from explorer.widgets.stack_view import StackView
 
 
 class EventHeading(Widget):
@@ -69,6 +70,8 @@ class InspectorScreen(Screen[int]):
                 tooltip="The next event of the same probe"),
         Binding("P", "step_same(-1)", "Previous of probe", show=False, id="inspector.previous-same",
                 tooltip="The previous event of the same probe"),
+        Binding("s,tab,shift+tab", "switch", "Stacks", key_display="s", id="inspector.stacks",
+                tooltip="From the registers to the event's call stacks and back; in a small terminal one has the room"),
         Binding("escape,enter", "leave", "Back", id="inspector.back", tooltip="Back to the events"),
     ]  # fmt: skip
 
@@ -76,17 +79,33 @@ class InspectorScreen(Screen[int]):
         super().__init__()
         self._session = session
         self.number = number
+        self._shown: Event | None = None
 
     def compose(self) -> ComposeResult:
-        """Heading, registers, keys."""
+        """Heading, registers, stacks, keys."""
         yield EventHeading(id="event")
         yield RegisterTable(id="registers")
+        yield StackView(id="stacks")
         yield KeyBar(id="keys")
 
     def on_mount(self) -> None:
         """Show the event."""
-        self.query_one(RegisterTable).focus()
+        self._registers, self._stacks = self.query_one(RegisterTable), self.query_one(StackView)
+        self._stacks.border_title = "call stacks"
+        self._registers.focus()
         self._draw()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """The key for the stacks is there where the event has some."""
+        return action != "switch" or (self._shown is not None and self._shown.stacks is not None)
+
+    def action_switch(self) -> None:
+        """Look at the stacks, or at the registers again."""
+        self._look_at_stacks(self.focused is not self._stacks)
+
+    def _look_at_stacks(self, chosen: bool) -> None:
+        self.set_class(chosen, "-at-stacks")
+        (self._stacks if chosen else self._registers).focus()
 
     def action_step(self, events: int) -> None:
         """To a neighbouring event, as far as the journal keeps them."""
@@ -115,11 +134,19 @@ class InspectorScreen(Screen[int]):
         self.dismiss(self.number if self.number >= self._session.journal.first_number else None)
 
     def action_copy(self) -> None:
-        """Copy the registers as text."""
-        self.app.copy_to_clipboard(self.query_one(RegisterTable).plain())
-        self.notify("the registers as text", title="copied", markup=False, timeout=3)
+        """Copy the registers, or the stacks while they have the focus, as text."""
+        at_stacks = self.focused is self._stacks
+        self.app.copy_to_clipboard(self._stacks.plain() if at_stacks else self._registers.plain())
+        words = "the call stacks as text" if at_stacks else "the registers as text"
+        self.notify(words, title="copied", markup=False, timeout=3)
 
     def _draw(self) -> None:
-        event = self._session.journal[self.number]
+        self._shown = event = self._session.journal[self.number]
         self.query_one(EventHeading).show(self._session, event)
-        self.query_one(RegisterTable).show(self._session, event)
+        self._registers.show(self._session, event)
+        self.set_class(event.stacks is not None, "-has-stacks")
+        if event.stacks is not None:
+            self._stacks.show(self._session, event)
+        elif self.focused is self._stacks:
+            self._look_at_stacks(False)
+        self.refresh_bindings()

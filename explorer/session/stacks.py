@@ -8,6 +8,9 @@ from typing import Any
 from explorer.session.events import Event
 from symbols.catalog import Catalog
 
+MOST_FRAMES = 127
+"""Of each stack, as the kernel reads them (PERF_MAX_STACK_DEPTH); one that has so many may have been cut."""
+
 
 def kernel_frame(catalog: Catalog | None, address: int) -> str:
     """An address of the kernel as ``symbol+0x12``, or itself where no symbol holds it."""
