@@ -22,7 +22,7 @@ async def _inspect(driver: Driver, agent: ScriptedAgent, kernel: list[int], user
     await driver.press("4", "s")
     await driver.until_shown("with the kernel's stack", "#probes")
     await driver.press("s")
-    await driver.until_shown("with the kernel's and process's stack", "#probes")
+    await driver.until_shown("with the kernel's and", "#probes")
     agent.hit(READ, [*VALUES], stacks=(kernel, user), registers={"di": VALUES[0]})
     await driver.until(lambda: driver.browse.events.row_count == 2)
     await driver.press("5", "enter")
