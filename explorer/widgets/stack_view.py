@@ -41,7 +41,8 @@ class StackView(TextView):
 def _lines(session: Session, event: Event) -> Iterator[list[Segment]]:
     asked = event.probe.options.stacks
     kernel, user = event.stacks or ((), ())
-    for name, of, addresses in (("kernel", "kernel", kernel), ("user", "process", user)):
+    for name, of, recorded in (("kernel", "kernel", kernel), ("user", "process", user)):
+        addresses = [address for address in recorded if address]  # where a process's frames lead nowhere
         if addresses:
             number = f"{len(addresses)} frame{'s' if len(addresses) > 1 else ''}"
             remark = ", innermost first" + ("; addresses of its memory" if name == "user" else "")
@@ -52,6 +53,6 @@ def _lines(session: Session, event: Event) -> Iterator[list[Segment]]:
             place = stacks.kernel_frame(session.catalog, address) if name == "kernel" else ""
             words = [Segment(f"{position:4} ", FAINT), Segment(f"{address:#018x} ", MUTED)]
             yield [*words, Segment("" if place == f"{address:#x}" else place, TEXT)]
-        if len(addresses) == stacks.MOST_FRAMES:
+        if len(recorded) == stacks.MOST_FRAMES:
             cut_off = f"{stacks.MOST_FRAMES} frames are the most that are recorded: there may be more"
             yield [Segment(f"     {cut_off}", WARNING)]

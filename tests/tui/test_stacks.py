@@ -33,7 +33,7 @@ async def _inspect(driver: Driver, agent: ScriptedAgent, kernel: list[int], user
 async def test_the_inspector_shows_both_stacks_of_an_event_that_has_them(size: tuple[int, int]) -> None:
     agent = ScriptedAgent()
     async with running(agent, size=size) as driver:
-        await _inspect(driver, agent, CALLERS, PROCESS)
+        await _inspect(driver, agent, CALLERS, [*PROCESS, 0])
         if size == SMALL:
             await driver.until_shown("0xffff888000001000", "#registers")
             assert not driver.app.screen.query_one(StackView).display, "the registers fill a small terminal"
