@@ -204,6 +204,7 @@ class BpfEngine:
         refused = bpf_layout.refusal(request)
         if refused:
             raise RequestError(Code.KERNEL_CANNOT, refused, "--engine tracefs")
+        request = request._replace(engine="bpf")
         symbol, offset, place = self._place(request)
         slot = next((free for free in range(bpf_layout.MOST_PROBES) if free not in self._by_slot), None)
         if slot is None:

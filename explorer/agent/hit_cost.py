@@ -31,6 +31,7 @@ class Prices(NamedTuple):
         returned: What a return takes on top of the entry that it begins with.
         fprobe: An fprobe's entry, which a trigger counts: by the table three of a kprobe's (6.12, emulated).
         fprobe_returned: What an fprobe's return takes on top of that.
+        bpf: What the bpf program takes on top of where ftrace calls the probe.
     """
 
     ftrace: int = 500
@@ -39,6 +40,7 @@ class Prices(NamedTuple):
     returned: int = 750
     fprobe: int = 1500
     fprobe_returned: int = 750
+    bpf: int = 600
 
 
 TABLE = Prices()
@@ -62,7 +64,7 @@ def parse(message: Message) -> Prices:
 
 def dearest_ns(request: ProbeRequest, prices: Prices) -> int:
     """A hit of this probe, where it is not known how the kernel did it."""
-    return max(prices.ftrace, prices.jump, prices.breakpoint) + _return_ns(request, prices)
+    return max(prices.ftrace, prices.jump, prices.breakpoint) + _added_ns(request, prices)
 
 
 def kernel_ns(request: ProbeRequest, kprobes: str, prices: Prices) -> int:
@@ -80,9 +82,9 @@ def kernel_ns(request: ProbeRequest, kprobes: str, prices: Prices) -> int:
         words = line.split()  # address, k or r, symbol+offset, perhaps the module, and the flags
         if len(words) >= 3 and _is_at(request, words[0], words[2], "[FTRACE]" in words[3:]):
             if "[FTRACE]" in words[3:]:
-                return prices.ftrace + _return_ns(request, prices)
+                return prices.ftrace + _added_ns(request, prices)
             if "[OPTIMIZED]" in words[3:]:
-                return prices.jump + _return_ns(request, prices)
+                return prices.jump + _added_ns(request, prices)
     return dearest_ns(request, prices)
 
 
@@ -103,5 +105,6 @@ def _is_at(request: ProbeRequest, address: str, place: str, by_ftrace: bool) -> 
     return symbol == request.symbol and (int(offset or "0", 16) == request.offset or (by_ftrace and not request.offset))
 
 
-def _return_ns(request: ProbeRequest, prices: Prices) -> int:
-    return prices.returned if request.returns else 0
+def _added_ns(request: ProbeRequest, prices: Prices) -> int:
+    """What a return takes besides, and what the bpf program does."""
+    return (prices.returned if request.returns else 0) + (prices.bpf if request.engine == "bpf" else 0)

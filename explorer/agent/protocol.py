@@ -16,7 +16,7 @@ by ``{"op": "error", "id", "code", "message", "hint"}`` (codes: ``Code``). Only 
 op          members                                                answer
 =========== ====================================================== ===========================================
 fact        ``id, name, compress``                                 ``fact`` chunks ``{id, encoding, last}`` + blob
-arm         ``id, probe, filter`` (see below)                      ``armed {id, probe, event, definition}``
+arm         ``id, probe, filter`` (see below)                      ``armed {id, probe, event, definition, engine ...}``
 disarm      ``id, probe``                                          ``disarmed {id, probe, counters}``
 arm_many    ``id, probes: [{probe, filter, pair}]``                ``armed_many {id, results: [RESULT]}``
 disarm_many ``id, probes: [number]``                               ``disarmed_many {id, counters: {probe: COUNTERS}}``
@@ -46,7 +46,10 @@ A **probe** to arm is data, never text for the kernel; the agent validates each 
                 {"return": true, "dereference": [], "type": "s64"}],
      "registers": true,    all general registers of this architecture with every event
      "maxactive": 0,       return probes: 0 leaves the choice to the kernel
-     "mechanism": "auto"}  or "kprobe", "fprobe"
+     "mechanism": "auto",  or "kprobe", "fprobe"
+     "engine": "auto",     or "tracefs", "bpf"
+     "stacks": ["kernel", "user"],   call stacks to record with every event; bpf only
+     "aggregate": null}    or what to count in place of recording anything (see below); bpf only
 
 ``dereference`` is a list of byte offsets followed in turn: ``[8, 0]`` reads ``*(*(register + 8) + 0)``.
 Types: ``u8 u16 u32 u64 s8 s16 s32 s64 string ustring``.
@@ -56,6 +59,13 @@ that is refused keeps no other from being armed: RESULT is ``{probe, event, defi
 ``{code, message, hint}``, in the order asked. ``disarm_many`` disarms all of them or, where one of the numbers means no
 armed probe, none. ``mechanism`` is what the probe became, a kprobe or an fprobe, ``cause`` why; what an fprobe missed
 nobody counts: its ``missed`` is 0 and means nothing. Under a focus its ``hits`` are those of the focus.
+``engine`` is what armed it. What needs bpf is answered once the bpf program has been compiled; what does not is never
+made to wait for it. A probe of bpf has no ``event``; before kernel 6.8 its ``missed`` is 0 and means nothing, and its
+texts end after 1,023 bytes.
+An **aggregate** is ``{"by": KEY, "of": NUMBER}``: ``by`` null, "comm", "pid", "tid", "cpu" or ``["value", index]``,
+``of`` null or ``["value", index]``. For calls, paired as below, the entry has ``{"role": "begins", "by": KEY}`` and
+the return ``{"role": "ends", "of": "latency" or NUMBER}``. Its hits make no rows and count as not shown; what they were
+comes as ``cells``. A filter that the program cannot decide is refused there.
 ``pair``, if it is there and true, says that a return probe makes **calls** with the entry probe right before it in the
 list: the guard then holds both back together, and batches say what of their rows is complete (see below).
 
@@ -89,7 +99,8 @@ together (0.02 is 2%); null sets no limit. Until the first one, ``share`` is 0.0
 back first. A new budget gives another chance to what was stopped for the old one: it is sampled again.
 
 **Prices** are the nanoseconds that a hit takes on this machine, by what the kernel puts at the probed instruction, and
-those that a return takes on top; null leaves a figure to the agent's own table. The guard predicts costs with them.
+those that a return, and the bpf program, take on top; null leaves a figure to the agent's own table. The guard predicts
+costs with them.
 
 A **count** follows up to ``MOST_COUNTED`` functions, each ``[symbol, module]`` ("" for the kernel itself), by ftrace's
 function tracer: no events, no probes, calls only. ``places`` is how many call sites that are, ``absent`` the functions
@@ -120,7 +131,8 @@ that is sent unasked, gets a new number; new requests need none, as both sides c
   ``pid`` the process, or null when it was gone before it could be asked; ``context`` one of ``task softirq irq nmi``;
   ``values`` in the order of the probe's definition, integers as JSON numbers already signed, strings with invalid UTF-8
   as lone surrogates, a read that faulted as null (on kernels 6.2 to 6.4 also a text that reads ``(fault)``);
-  ``registers`` in the order of ``hello.registers``, unsigned, or null.
+  ``registers`` in the order of ``hello.registers``, unsigned, or null. With stacks a tenth member is there:
+  ``[kernel, user]``, the addresses of each, innermost first.
   GUARD is ``{state, rate, cost, enabled, unseen, cause}``: ``state`` one of ``running sampled stopped``; ``rate`` hits
   a second, measured over the last second while it runs, an estimate from the last slices otherwise; ``cost`` the share
   of a processor that this rate takes with the probe always enabled: a table of costs a hit, and the agent's own time;
@@ -135,6 +147,11 @@ that is sent unasked, gets a new number; new requests need none, as both sides c
   the totals that changed, by the address of the call site, which lies in the function; ``own`` calls of the agent's,
   which no total holds; ``lost`` calls that were overwritten before they were counted, of all functions: unless it is 0
   the totals are lower bounds. ``dropped``: what is not followed any more, and for how long it was.
+* ``cells {probe, cells: [[key, step, count, total]], unpaired}``, once a second and before the final counters: those
+  cells of an aggregating probe that changed, with their totals. ``key`` is a text, a number, null, or "(fault)" where
+  it could not be read; ``step`` the one of the 64 steps of its power of two that the number falls in, as
+  ``agent.aggregation`` counts them, negative for a negative number, null where it could not be read; ``total`` the sum
+  of the numbers; ``unpaired`` returns of calls whose entry was not seen.
 * ``expired {counters: {probe: COUNTERS}}``: the deadline has come; these are the final counters of all that was armed.
 * ``problem {message, hint}``: something went wrong that no request asked for.
 

@@ -23,6 +23,9 @@ _MECHANISMS = {
     "return": "return, by ftrace",
     "fprobe": "entry, an fprobe",
     "fprobe return": "return, an fprobe",
+    "bpf": "entry, by bpf",
+    "bpf return": "return, by bpf",
+    "bpf count": "counted by bpf",
     "jump": "inside, by a jump",
     "int3": "inside, by a breakpoint",
 }

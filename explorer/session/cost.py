@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from explorer.agent.protocol import Message
 from explorer.errors import AgentError
+from explorer.session.aggregates import Wanted
 from explorer.session.budget import Budget
 from explorer.session.cost_caller import CALLED, INNER, Caller, caller
 from explorer.session.options import Options
@@ -92,8 +93,12 @@ async def measure(session: Session) -> AsyncIterator[Cost]:
         else:
             yield Cost("ftrace", cause=f"{symbol.name} has no call site of ftrace")
         yield await bench.probed("return", returns)
-        yield await bench.probed("fprobe", entry, "fprobe")
-        yield await bench.probed("fprobe return", returns, "fprobe")
+        yield await bench.probed("fprobe", entry, _options("fprobe"))
+        yield await bench.probed("fprobe return", returns, _options("fprobe"))
+        by_bpf = Options(registers=False, engine="bpf", one_value=True)
+        yield await bench.probed("bpf", entry, by_bpf)
+        yield await bench.probed("bpf return", returns, by_bpf)
+        yield await bench.probed("bpf count", entry, dataclasses.replace(by_bpf, aggregate=Wanted()))
         passed = [found[0] for name in INNER if len(found := catalog.find(name)) == 1]
         for cost in await bench.inside([*passed, symbol]):
             yield cost
@@ -141,11 +146,11 @@ class _Bench:
         calls = sum(each.calls for each in counts.functions(self._session.catalog)) + counts.lost
         return self._cost("count", symbol.name, calls, before + await self._rounds(), with_tracer)
 
-    async def probed(self, mechanism: str, spec: ProbeSpec, wanted: str = "kprobe") -> Cost:
+    async def probed(self, mechanism: str, spec: ProbeSpec, options: Options | None = None) -> Cost:
         """Of one probe."""
         before = await self._rounds()
         try:
-            await self._arm(spec, wanted)
+            await self._session.arming.arm(spec, options or _options("kprobe"))
         except KexploreError as error:
             await self._session.disarm(spec)
             return Cost(mechanism, cause=error.message)
@@ -179,7 +184,7 @@ class _Bench:
         spec, address = dataclasses.replace(self._session.probe_for(symbol), offset=offset), symbol.address + offset
         before = await self._rounds()
         try:
-            await self._arm(spec)
+            await self._session.arming.arm(spec, _options("kprobe"))
         except KexploreError:
             await self._session.disarm(spec)
             return {}
@@ -192,9 +197,6 @@ class _Bench:
         after = await self._rounds()
         costs = {name: self._cost_of(name, probe, before + after, times) for name, times in timed.items()}
         return {name: cost for name, cost in costs.items() if not cost.cause}
-
-    async def _arm(self, spec: ProbeSpec, mechanism: str = "kprobe") -> None:
-        await self._session.arming.arm(spec, Options(registers=False, mechanism=mechanism, one_value=True))
 
     def _cost_of(self, mechanism: str, probe: Probe | None, without: _Rounds, timed: _Rounds) -> Cost:
         assert probe is not None
@@ -240,6 +242,10 @@ class _Bench:
         return True
 
 
+def _options(mechanism: str) -> Options:
+    return Options(registers=False, mechanism=mechanism, engine="tracefs", one_value=True)
+
+
 def prices(costs: Sequence[Cost]) -> Message:
     """The members of the protocol's ``prices``: what was measured, in whole nanoseconds; null for what was not."""
     measured = {cost.mechanism: max(1, round(cost.nanoseconds)) for cost in costs if cost.nanoseconds is not None}
@@ -250,5 +256,5 @@ def prices(costs: Sequence[Cost]) -> Message:
     return {
         "ftrace": measured.get("ftrace"), "jump": measured.get("jump"), "breakpoint": measured.get("int3"),
         "returned": on_top("return", "ftrace"), "fprobe": measured.get("fprobe"),
-        "fprobe_returned": on_top("fprobe return", "fprobe"),
+        "fprobe_returned": on_top("fprobe return", "fprobe"), "bpf": on_top("bpf", "ftrace"),
     }  # fmt: skip

@@ -20,7 +20,8 @@ def test_every_mechanism_has_a_price_or_a_cause(tmp_path: Path) -> None:
     assert done.returncode == 0
     costs = {cost["mechanism"]: cost for cost in map(json.loads, done.stdout.splitlines())}
     assert {mechanism for mechanism, cost in costs.items() if cost["cause"]} == set()
-    assert set(costs) == {"count", "ftrace", "return", "fprobe", "fprobe return", "jump", "int3"}
+    by_bpf = {"bpf", "bpf return", "bpf count"}
+    assert set(costs) == {"count", "ftrace", "return", "fprobe", "fprobe return", *by_bpf, "jump", "int3"}
     assert all(cost["hits"] > 0 for cost in costs.values())
     # What a mere count costs can drown in the noise of an emulated machine.
     assert all(cost["nanoseconds"] > 0 for mechanism, cost in costs.items() if mechanism != "count")

@@ -22,7 +22,8 @@ from explorer.session.session import Session
 from tests.scripted_agent import ScriptedAgent, ScriptedTarget
 
 MEASURED = {
-    "ftrace": 210, "jump": None, "breakpoint": 800, "returned": 150, "fprobe": 600, "fprobe_returned": None
+    "ftrace": 210, "jump": None, "breakpoint": 800, "returned": 150, "fprobe": 600, "fprobe_returned": None,
+    "bpf": None,
 }  # fmt: skip
 
 
@@ -79,7 +80,8 @@ def test_a_return_is_priced_on_top_of_an_entry() -> None:
              Cost("int3", "f+0x9", 900.0), Cost("fprobe", "f", 610.0),
              Cost("fprobe return", "f%return", 600.0)]  # fmt: skip
     assert priced(costs) == {
-        "ftrace": 200, "jump": None, "breakpoint": 900, "returned": 120, "fprobe": 610, "fprobe_returned": 1
+        "ftrace": 200, "jump": None, "breakpoint": 900, "returned": 120, "fprobe": 610, "fprobe_returned": 1,
+        "bpf": None,
     }  # fmt: skip
     assert priced([Cost("return", "f%return", 320.0)])["returned"] is None
 
