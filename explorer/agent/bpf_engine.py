@@ -7,80 +7,30 @@ lost. It is compiled in the background, at the first probe that needs it.
 
 from __future__ import annotations
 
-import collections
-import errno
-import os
-import struct
 import time
-from typing import Container, Deque, Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Dict, List, Optional, Sequence, Tuple
 
-from explorer.agent import bpf_calls, bpf_filter, bpf_layout, bpf_program, processes, refusals
-from explorer.agent.aggregation import CELL, SUM, Cell, Cells
+from explorer.agent import bpf_calls, bpf_filter, bpf_layout, refusals
+from explorer.agent.aggregation import Cell, Cells
 from explorer.agent.armed import Armed
 from explorer.agent.bpf_calls import BpfCalls
+from explorer.agent.bpf_focus import Focus
+from explorer.agent.bpf_newest import NewestRecords, slot_of
+from explorer.agent.bpf_probe import BpfProbe, place_of
 from explorer.agent.bpf_program import Compilation, Program
-from explorer.agent.bpf_records import RecordDecoder, context_of
+from explorer.agent.bpf_records import context_of
 from explorer.agent.bpf_ring import RingBuffer
+from explorer.agent.bpf_tables import Tables
 from explorer.agent.event_filter import EventFilter
-from explorer.agent.event_format import EventFormat
 from explorer.agent.failure import RequestError
-from explorer.agent.filter_conditions import Condition
 from explorer.agent.kernel_text import KernelText
 from explorer.agent.probe_definition import ProbeRequest
 from explorer.agent.protocol import Code
+from explorer.agent.ring_buffer import RingBufferError
 from explorer.agent.row_code import Row
-from explorer.agent.tracefs import Tracefs
 
-_KEY = struct.Struct("=I")
-_PROBE_OF = struct.Struct("=I").unpack_from
-_PROBE_AT = 16
-"""Where in a record its probe's number stands."""
-_MOST_KEPT = 2 << 20
-"""Bytes of records for one batch; as JSON at most six times as many."""
-_CALL = struct.Struct("=QII")
-"""The key of a call under way: stack pointer, call, thread."""
-_MISSED_SINCE = (6, 8)
-
-
-class _Counts(NamedTuple):
-    hits: int
-    filtered: int
-    lost: int
-    unpaired: int
-
-
-class _Probe:
-    """One that is armed."""
-
-    def __init__(self, number: int, slot: int, request: ProbeRequest, place: Tuple[str, int]) -> None:
-        self.number = number
-        self.slot = slot
-        self.request = request
-        self.place = place
-        self.decoder = RecordDecoder(request)
-        self.remaining: Optional[Condition] = None
-        self.link = -1
-        self.decoded = self.shown = self.rejected = 0
-        self.missed_before = 0
-        self.missed = 0
-        self.counts = _Counts(0, 0, 0, 0)
-        self.call = slot
-        self.cells: Optional[Cells] = None
-
-    def counters(self) -> List[int]:
-        """As the protocol has them."""
-        if self.request.aggregate is not None:
-            hits, filtered, lost, _ = self.counts
-            return [hits, self.missed, lost, filtered, hits - filtered - lost]
-        kept_out = self.counts.filtered + self.rejected
-        not_shown = self.decoded - self.shown - self.rejected
-        return [
-            self.decoded + self.counts.filtered + self.counts.lost,
-            self.missed,
-            self.counts.lost,
-            kept_out,
-            not_shown,
-        ]
+_LAST_RECORDS = 5.0
+"""Seconds in which the last records of a probe have to come: whoever writes one does nothing else meanwhile."""
 
 
 class BpfEngine:
@@ -99,15 +49,13 @@ class BpfEngine:
         self._compilation: Optional[Compilation] = None
         self._program: Optional[Program] = None
         self._failure: Optional[RequestError] = None
-        self._by_number: Dict[int, _Probe] = {}
-        self._by_slot: Dict[int, _Probe] = {}
-        self._kept: Deque[bytes] = collections.deque()
-        self._bytes_kept = 0
-        self._focus: Set[int] = set()
-        self._following: List[int] = []
+        self._by_number: Dict[int, BpfProbe] = {}
+        self._by_slot: Dict[int, BpfProbe] = {}
+        self._newest = NewestRecords()
+        self._focus: List[int] = []
         self._lost_of_finished = 0
         self.events = 0
-        self._complete_until = self._gap_until = 0
+        self._complete_until = self._lost_until = 0
 
     # The program.
 
@@ -143,25 +91,27 @@ class BpfEngine:
         if compilation is None:
             return
         try:
-            program = compilation.finish()
+            self._open(compilation.finish())
         except RequestError as error:
             self._failure = error
-            return
-        self._open(program)
+        except OSError as error:
+            self._failure = RequestError(Code.FAILED, f"the bpf program cannot be used: {error.strerror}")
 
     def _open(self, program: Program) -> None:
-        self._program = program
-        self._calls = BpfCalls(self._machine)
-        self._unit = bpf_calls.kprobe_unit(self._root) or (0, 0)
+        context, unit = context_of(self._text), bpf_calls.kprobe_unit(self._root)
+        if context is None or unit is None:
+            self._failure = RequestError(
+                Code.KERNEL_CANNOT, "the bpf engine cannot tell here whether a hit is a task's or an interrupt's",
+                "--engine tracefs; where addresses are hidden, as root: sysctl kernel.kptr_restrict=1",
+            )  # fmt: skip
+            program.close()
+            return
+        self._calls, self._context, self._unit = BpfCalls(self._machine), context, unit
         self._ring = RingBuffer(program.events, bpf_layout.RING_SIZE)
-        self._cpus = bpf_program.possible_cpus(self._root)
-        self._apply_focus(program)
-
-    def _configure(self) -> None:
-        assert self._program is not None
-        where = context_of(self._text) or (0, 0)
-        packed = bpf_layout.CONFIGURATION.pack(os.getpid(), bool(self._focus), *where)
-        self._calls.update(self._program.configuration, bytes(4), packed)
+        self._tables = Tables(program, self._calls, self._root)
+        self._following = Focus(program, self._calls, self._root)
+        self._program = program
+        self.focus(self._focus)
 
     # What every engine has.
 
@@ -200,30 +150,29 @@ class BpfEngine:
         Raises:
             RequestError: The kernel cannot or will not, or the program cannot read that.
         """
-        program = self._require()
+        self._require()
         refused = bpf_layout.refusal(request)
         if refused:
             raise RequestError(Code.KERNEL_CANNOT, refused, "--engine tracefs")
         request = request._replace(engine="bpf")
-        symbol, offset, place = self._place(request)
+        place = place_of(request, self._text, self._root)
         slot = next((free for free in range(bpf_layout.MOST_PROBES) if free not in self._by_slot), None)
         if slot is None:
             raise RequestError(
                 Code.REFUSED, f"{bpf_layout.MOST_PROBES:,} bpf probes are armed already", "disarm some of them first"
             )
-        probe = _Probe(number, slot, request, (symbol, offset))
+        probe = BpfProbe(number, slot, request, place)
         self._open_cells(probe, entry)
-        key = _KEY.pack(slot)
-        self._calls.update(program.counts, key, bytes(bpf_layout.COUNT.size * self._cpus))
+        self._tables.reset(slot)
         self._set(probe, chosen)
         self._by_slot[slot] = self._by_number[number] = probe
         try:
             self._attach(probe)
         except OSError as error:
             self._forget(probe)
-            raise refusals.not_attached(error, request, place, self._text, self._root) from None
+            raise refusals.not_attached(error, request, place.words, self._text, self._root) from None
         kind = "return of" if request.returns else "kprobe at"
-        return Armed(number, "", f"perf event, {kind} {place}", "bpf", "kprobe", "")
+        return Armed(number, "", f"perf event, {kind} {place.words}", "bpf", "kprobe", "")
 
     def filter(self, number: int, chosen: EventFilter, keep: int) -> None:
         """Put another filter on a probe; what was recorded before is judged by the whole of it here.
@@ -247,9 +196,16 @@ class BpfEngine:
             keep: As for ``drain``.
         """
         for number in numbers:
-            self._detach(self._by_number[number])
-        self.drain(keep, float("inf"))
+            self._by_number[number].detach(self._calls)
         self._look(numbers)
+        deadline = time.monotonic() + _LAST_RECORDS
+        while True:
+            self.drain(keep, float("inf"))
+            if not any(self._by_number[number].owes_records for number in numbers):
+                return
+            # Another processor is writing a record of another probe, behind which those of ours stand.
+            if time.monotonic() > deadline:
+                raise RingBufferError("records of a probe that was stopped did not come")
 
     def finish(self, number: int) -> List[int]:
         """Forget a probe that was stopped; its final counters."""
@@ -272,9 +228,10 @@ class BpfEngine:
 
     def focus(self, pids: Sequence[int]) -> None:
         """Record only what these processes and their descendants do; empty: everybody."""
-        self._focus = set(pids)
+        self._focus = list(pids)
         if self._program is not None:
-            self._apply_focus(self._program)
+            self._following.follow(pids)
+            self._tables.configure(self._context, focused=bool(pids))
 
     def survey(self, keep: int) -> None:
         """Bring the counts up to date; once a second or so."""
@@ -292,46 +249,30 @@ class BpfEngine:
             Whether the buffer was emptied.
         """
         began = time.monotonic_ns()
-        probes, kept, most = self._by_slot, self._kept, max(keep, 1)
+        probes, most = self._by_slot, max(keep, 1)
         before = self.events
         for record in self._ring.records(seconds):
-            probe = probes.get(_PROBE_OF(record, _PROBE_AT)[0])
+            probe = probes.get(slot_of(record))
             if probe is None:
                 continue
             probe.decoded += 1
             self.events += 1
             if probe.remaining is not None and not probe.decoder.passes(record, probe.remaining):
                 probe.rejected += 1
-                continue
-            kept.append(record)
-            self._bytes_kept += len(record)
-            while len(kept) > most or self._bytes_kept > _MOST_KEPT:
-                self._skip(kept.popleft())
-        if self._ring.emptied:
-            self._complete_until = began
-        elif kept:
-            self._complete_until = max(self._complete_until, bpf_layout.time_of(kept[-1]))
+            else:
+                self._newest.keep(record, most)
+        self._complete_until = began if self._ring.emptied else max(self._complete_until, self._newest.latest)
         return self._ring.emptied or self.events == before
-
-    def _skip(self, record: bytes) -> None:
-        self._bytes_kept -= len(record)
-        self._gap_until = max(self._gap_until, bpf_layout.time_of(record))
 
     def collect(self, rows: int) -> List[Row]:
         """The newest events as rows, oldest first; what else was kept is let go."""
-        kept = list(self._kept)
-        self._kept.clear()
-        skipped = kept[: max(0, len(kept) - rows)]
-        for record in skipped:
-            self._skip(record)
-        self._bytes_kept = 0
         found: List[Row] = []
-        for record in kept[len(skipped) :]:
-            probe = self._by_slot.get(_PROBE_OF(record, _PROBE_AT)[0])
+        for record in self._newest.take(rows):
+            probe = self._by_slot.get(slot_of(record))
             if probe is not None:
                 probe.shown += 1
                 found.append(probe.decoder.row(record, probe.number))
-        found.sort(key=lambda row: row[1])
+        found.sort(key=lambda row: int(row[1]))
         return found
 
     def counters(self) -> Dict[int, List[int]]:
@@ -346,20 +287,20 @@ class BpfEngine:
     @property
     def complete_between(self) -> Tuple[int, int]:
         """Since when and until when nothing is missing among the events."""
-        return self._gap_until, self._complete_until
+        return max(self._lost_until, self._newest.gap_until), self._complete_until
 
     def close(self) -> List[str]:
         """Disarm everything; nothing can be left."""
         for probe in list(self._by_number.values()):
-            self._detach(probe)
+            probe.detach(self._calls)
             self._forget(probe)
         if self._compilation is not None:
             self._compilation.abandon()
             self._compilation = None
         if self._program is not None:
+            self._following.close()
             self._ring.close()
-            for descriptor in [*self._program, *self._following]:
-                os.close(descriptor)
+            self._program.close()
             self._program = None
         return []
 
@@ -369,7 +310,7 @@ class BpfEngine:
         assert self._program is not None
         return self._program
 
-    def _set(self, probe: _Probe, chosen: EventFilter) -> None:
+    def _set(self, probe: BpfProbe, chosen: EventFilter) -> None:
         assert self._program is not None
         divided = bpf_filter.divide(chosen.wanted, probe.request)
         if divided.remaining is not None and probe.request.aggregate is not None:
@@ -378,10 +319,10 @@ class BpfEngine:
                 "compare numbers, $comm with a name, or $comm with a beginning: \"cat*\"",
             )  # fmt: skip
         setting = bpf_layout.setting(probe.request, self._machine, divided.operations, probe.call)
-        self._calls.update(self._program.settings, _KEY.pack(probe.slot), setting)
+        self._tables.set(probe.slot, setting)
         probe.remaining = divided.remaining
 
-    def _open_cells(self, probe: _Probe, entry: Optional[int]) -> None:
+    def _open_cells(self, probe: BpfProbe, entry: Optional[int]) -> None:
         wanted = probe.request.aggregate
         if wanted is None or wanted.role == "begins":
             return
@@ -407,106 +348,30 @@ class BpfEngine:
         if not wanted:
             return {}
         found: Dict[int, Dict[bytes, bytes]] = {slot: {} for slot in wanted}
-        for key, value in self._cells_of(wanted):
-            found[CELL.unpack(key)[0]][key] = value
+        for slot, key, value in self._tables.cells(wanted):
+            found[slot][key] = value
         news = {}
         for slot, probe in wanted.items():
             assert probe.cells is not None
             news[probe.number] = probe.cells.news(found[slot]), probe.counts.unpaired
         return news
 
-    def _cells_of(self, slots: Container[int]) -> Iterator[Tuple[bytes, bytes]]:
-        assert self._program is not None
-        table = self._program.cells
-        for key in list(self._calls.keys(table, CELL.size)):
-            if CELL.unpack(key)[0] in slots:
-                value = self._calls.look_up(table, key, SUM.size)
-                if value is not None:
-                    yield key, value
-
-    def _attach(self, probe: _Probe) -> None:
-        assert self._program is not None
-        unit, bit = self._unit
-        event = self._calls.probe(unit, bit if probe.request.returns else None, *probe.place)
-        try:
-            probe.link = self._calls.attach(self._program.program, event, probe.slot)
-        finally:
-            os.close(event)  # the link holds it
-        probe.missed_before = probe.missed
-
-    def _detach(self, probe: _Probe) -> None:
-        if probe.link >= 0:
-            self._read_missed(probe)
-            os.close(probe.link)
-            probe.link = -1
-
-    def _read_missed(self, probe: _Probe) -> None:
-        if probe.link >= 0:
-            missed = self._calls.missed(probe.link) if bpf_calls.release() >= _MISSED_SINCE else 0
-            probe.missed = probe.missed_before + missed
+    def _attach(self, probe: BpfProbe) -> None:
+        probe.attach(self._calls, self._unit, self._require().program)
 
     def _look(self, numbers: Sequence[int]) -> None:
         """Read the program's counts."""
-        assert self._program is not None
         for number in numbers:
             probe = self._by_number[number]
-            self._read_missed(probe)
-            size = bpf_layout.COUNT.size * self._cpus
-            found = self._calls.look_up(self._program.counts, _KEY.pack(probe.slot), size) or b""
-            by_cpu = list(bpf_layout.COUNT.iter_unpack(found))
-            counts = _Counts(*(sum(one[place] for one in by_cpu) for place in range(len(_Counts._fields))))
+            probe.look_for_missed(self._calls)
+            counts = self._tables.counts(probe.slot)
             if counts.lost > probe.counts.lost:
-                self._gap_until = max(self._gap_until, time.monotonic_ns())
+                self._lost_until = time.monotonic_ns()
             probe.counts = counts
 
-    def _forget(self, probe: _Probe) -> None:
-        assert self._program is not None
-        self._kept = collections.deque(record for record in self._kept if _PROBE_OF(record, _PROBE_AT)[0] != probe.slot)
-        self._bytes_kept = sum(map(len, self._kept))
-        self._calls.delete(self._program.settings, _KEY.pack(probe.slot))
-        if probe.cells is not None:
-            for key, _ in self._cells_of((probe.slot,)):
-                self._calls.delete(self._program.cells, key)
-        if probe.request.aggregate is not None and probe.request.aggregate.role == "begins":
-            for key in list(self._calls.keys(self._program.calls, _CALL.size)):
-                if _CALL.unpack(key)[1] == probe.slot:
-                    self._calls.delete(self._program.calls, key)
+    def _forget(self, probe: BpfProbe) -> None:
+        self._newest.forget(probe.slot)
+        wanted = probe.request.aggregate
+        begins = wanted is not None and wanted.role == "begins"
+        self._tables.forget(probe.slot, cells=probe.cells is not None, calls=begins)
         del self._by_slot[probe.slot], self._by_number[probe.number]
-
-    def _apply_focus(self, program: Program) -> None:
-        wanted: Set[int] = set()
-        for link in self._following:
-            os.close(link)
-        self._following = []
-        if self._focus:
-            # First: who is born from now on is told; who was born before is found by looking.
-            for function, event in ((program.born, bpf_program.FORK), (program.gone, bpf_program.EXIT)):
-                described = EventFormat.parse(Tracefs(self._root).format(event))
-                point = self._calls.tracepoint(described.id)
-                self._following.append(self._calls.attach(function, point, 0))
-                os.close(point)
-        for key in list(self._calls.keys(program.focus, _KEY.size)):
-            self._calls.delete(program.focus, key)
-        for pid in self._focus:
-            self._calls.update(program.focus, _KEY.pack(pid), bpf_layout.FOCUSED)
-        if self._focus:
-            wanted = processes.with_descendants(self._root, sorted(self._focus))
-        for pid in wanted:
-            self._calls.update(program.focus, _KEY.pack(pid), bpf_layout.FOCUSED)
-        self._configure()
-
-    def _place(self, request: ProbeRequest) -> Tuple[str, int, str]:
-        """A symbol of the kernel itself and the offset from it, or "" and an address; and the place in words."""
-        if request.address is not None:
-            return "", request.address, refusals.place_of_address(self._text, request.address)
-        if request.module and not os.path.exists(os.path.join(self._root, "sys/module", request.module, "initstate")):
-            raise refusals.module_not_loaded(request.module)
-        if request.offset:
-            refusals.check_offset(self._text, request)
-        if not request.module:  # which the kernel finds faster than we do
-            return request.symbol, request.offset, request.place
-        found = self._text.instances(request.symbol, request.module)
-        if len(found) != 1:
-            error = OSError(errno.EADDRNOTAVAIL if found else errno.ENOENT, "")
-            raise refusals.not_attached(error, request, request.place, self._text, self._root)
-        return "", found[0].start + request.offset, request.place

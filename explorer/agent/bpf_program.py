@@ -53,6 +53,11 @@ class Program(NamedTuple):
     calls: int
     events: int
 
+    def close(self) -> None:
+        """Give it up."""
+        for descriptor in self:
+            os.close(descriptor)
+
 
 class Compilation:
     """The other process, at work.

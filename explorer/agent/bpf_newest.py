@@ -1,0 +1,65 @@
+"""The newest records of the bpf program, kept for showing: so many, and so many bytes, and when others were let go."""
+
+from __future__ import annotations
+
+import collections
+import struct
+from typing import Deque, List
+
+from explorer.agent import bpf_layout
+
+_SLOT = struct.Struct("=I")
+_SLOT_AT = 16
+"""Where in a record its probe's slot stands."""
+_MOST = 2 << 20
+"""Bytes of records for one batch; as JSON at most six times as many."""
+
+
+def slot_of(record: bytes) -> int:
+    """Whose record it is."""
+    slot: int = _SLOT.unpack_from(record, _SLOT_AT)[0]
+    return slot
+
+
+class NewestRecords:
+    """Records, oldest first.
+
+    Attributes:
+        gap_until: Up to this time, in nanoseconds of the monotonic clock, some were let go.
+    """
+
+    def __init__(self) -> None:
+        self._records: Deque[bytes] = collections.deque()
+        self._bytes = 0
+        self.gap_until = 0
+
+    def keep(self, record: bytes, most: int) -> None:
+        """Take one more, and let the oldest go above so many."""
+        records = self._records
+        records.append(record)
+        self._bytes += len(record)
+        while len(records) > most or self._bytes > _MOST:
+            self._let_go(records.popleft())
+
+    def take(self, most: int) -> List[bytes]:
+        """The newest, so many at most; afterwards there are none."""
+        while len(self._records) > most:
+            self._let_go(self._records.popleft())
+        taken = list(self._records)
+        self._records.clear()
+        self._bytes = 0
+        return taken
+
+    def forget(self, slot: int) -> None:
+        """A probe is gone."""
+        self._records = collections.deque(record for record in self._records if slot_of(record) != slot)
+        self._bytes = sum(map(len, self._records))
+
+    @property
+    def latest(self) -> int:
+        """When the newest was written; 0 while there are none."""
+        return bpf_layout.time_of(self._records[-1]) if self._records else 0
+
+    def _let_go(self, record: bytes) -> None:
+        self._bytes -= len(record)
+        self.gap_until = max(self.gap_until, bpf_layout.time_of(record))
