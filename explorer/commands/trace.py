@@ -287,7 +287,7 @@ class _Trace:
 def _summary(probe: Probe) -> dict[str, Any]:
     guard = {"guard": probe.guard.to_json()} if probe.guard is not None else {}
     alarm = {"alarm": probe.alarm.text} if probe.alarm is not None else {}
-    missed = {"missed": None} if any(part.mechanism == "fprobe" for part in probe.parts) else {}  # nobody counts it
+    missed = {} if all(part.missed_is_known for part in probe.parts) else {"missed": None}
     mechanism = {
         "mechanism": "/".join(part.mechanism for part in probe.parts),
         "engine": "/".join(dict.fromkeys(part.engine for part in probe.parts)),
@@ -341,8 +341,8 @@ def event_json(current: Session, event: Event) -> dict[str, Any]:
 
 
 def mechanism_text(probe: Probe) -> str:
-    """What the probe was, and why; where it is an fprobe, that its number of missed hits means nothing."""
-    unknown = "; what it missed is not known" if probe.mechanism == "fprobe" else ""
+    """What the probe was, and why; where nobody counts what it missed, that its number of those means nothing."""
+    unknown = "" if probe.missed_is_known else "; what it missed is not known"
     name = "bpf" if probe.engine == "bpf" else probe.mechanism
     return f"; {name}: {probe.mechanism_cause}{unknown}" if name else ""
 

@@ -121,7 +121,7 @@ class ProbeRequests:
                 raise
             self.refused(KexploreError(f"{spec} stays as it was: {error.message}", error.hint))
         else:
-            self.tell(f"{spec} is armed anew", mechanism_words.sentence(session, armed))
+            self.tell(f"{spec} is armed anew", mechanism_words.sentence(armed))
 
     def _edit_filter(self, session: Session, probe: Probe) -> None:
         """Let the user edit the filter of an armed probe, which goes on counting meanwhile."""

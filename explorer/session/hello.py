@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 from explorer.agent import protocol
 from explorer.errors import AgentError
@@ -62,6 +63,12 @@ class Hello:
     no_probes: str
     snapshot: SnapshotOrigin | None
     message: protocol.Message = dataclasses.field(repr=False, compare=False)
+
+    @property
+    def kernel_series(self) -> tuple[int, int]:
+        """The first two numbers of its version; zeros when its name does not begin with them."""
+        found = re.match(r"(\d+)\.(\d+)", self.release)
+        return (int(found[1]), int(found[2])) if found else (0, 0)
 
     @classmethod
     def from_message(cls, message: protocol.Message) -> Hello:

@@ -120,6 +120,7 @@ class Probe:
         mechanism: "kprobe" or "fprobe", once it is armed. What an fprobe missed nobody counts.
         engine: "tracefs" or "bpf", once it is armed.
         mechanism_cause: Why this one, or this engine.
+        missed_is_known: Whether the kernel counts what it misses.
     """
 
     spec: ProbeSpec
@@ -138,6 +139,7 @@ class Probe:
     mechanism: str = ""
     engine: str = ""
     mechanism_cause: str = ""
+    missed_is_known: bool = True
     maxactive: int = 0
     alarm: Alarm | None = None
     reads: list[dict[str, Any]] = dataclasses.field(default_factory=list)

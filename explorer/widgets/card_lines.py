@@ -175,7 +175,7 @@ def _probes(session: Session, symbol: Symbol, width: int) -> Lines:
             style = WARNING if probe.guard.holds_back else MUTED
             lines += paragraph(f"{kind.value} probe: {words}", style, width, "  ")
         if probe is not None:
-            lines += [*mechanism_words.lines(session, probe, width), *call_lines(probe, width)]
+            lines += [*mechanism_words.lines(probe, width), *call_lines(probe, width)]
     return lines
 
 

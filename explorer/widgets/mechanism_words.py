@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import textwrap
 
 from rich.cells import cell_len
 from rich.segment import Segment
 
 from explorer.session.probe import Probe, ProbeState
-from explorer.session.session import Session
 from explorer.widgets.palette import MUTED
-
-_BPF_MISSED_SINCE = (6, 8)
-"""The kernel from which a bpf link tells what its probe missed (``bpf_link_info.perf_event.kprobe.missed``)."""
 
 
 def short(probe: Probe, width: int) -> str:
@@ -30,7 +25,7 @@ def name(probe: Probe) -> str:
     return "/".join(dict.fromkeys(f"{part.engine} {part.mechanism}".strip() for part in probe.parts))
 
 
-def sentence(session: Session, probe: Probe | None) -> str:
+def sentence(probe: Probe | None) -> str:
     """What a probe has become, what it records besides, why, and whether its missed hits are known."""
     if probe is None or probe.state is not ProbeState.ARMED or not name(probe):
         return ""
@@ -38,22 +33,14 @@ def sentence(session: Session, probe: Probe | None) -> str:
     causes = "; ".join(dict.fromkeys(part.mechanism_cause for part in parts))
     stacks = " and ".join({"kernel": "kernel's", "user": "process's"}[each] for each in probe.options.stacks)
     recorded = f" with the {stacks} stack" if stacks else ""
-    unknown = "; what it missed is not known" if any(_misses_unknown(session, part) for part in probe.parts) else ""
+    unknown = "; what it missed is not known" if not all(part.missed_is_known for part in probe.parts) else ""
     return f"{name(probe)}{recorded}{f': {causes}' if causes else ''}{unknown}"
 
 
-def lines(session: Session, probe: Probe, width: int) -> list[list[Segment]]:
+def lines(probe: Probe, width: int) -> list[list[Segment]]:
     """The same for a card."""
-    words = sentence(session, probe)
+    words = sentence(probe)
     if not words:
         return []
     broken = textwrap.wrap(f"{probe.spec.kind.value} probe: {words}", max(width, 10), subsequent_indent="  ")
     return [[Segment(line, MUTED)] for line in broken]
-
-
-def _misses_unknown(session: Session, probe: Probe) -> bool:
-    if probe.mechanism == "fprobe":
-        return True
-    release = re.match(r"(\d+)\.(\d+)", session.hello.release) if session.hello is not None else None
-    known = release is not None and (int(release[1]), int(release[2])) >= _BPF_MISSED_SINCE
-    return probe.engine == "bpf" and not known

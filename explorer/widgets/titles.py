@@ -53,7 +53,7 @@ def probes_title(session: Session | None, selected: Probe | None, group: GroupRo
         or (group_remark(group) if group is not None else "")
         or guard_words.cost(session.probes.values(), session.budget)
     )
-    become = mechanism_words.sentence(session, selected)
+    become = mechanism_words.sentence(selected)
     parts = [f"4 probes · {len(session.probes)}", remark, condition, printable(become)]
     return " · ".join(part for part in parts if part)
 
