@@ -164,3 +164,19 @@ def test_the_time_of_calls_is_measured_in_the_kernel_and_the_budget_sees_their_r
     [(count, total)] = mine.values()
     assert count == 1
     assert 200_000_000 <= total < 5_000_000_000
+
+
+@pytest.mark.parametrize("aggregate", [None, {"by": "pid", "of": None}], ids=["rows", "cells"])
+def test_a_flood_is_held_back_and_what_is_counted_stays_exact(bpf: Agent, aggregate: dict[str, Any] | None) -> None:
+    bpf.ask("budget", rate=1500, share=None)
+    probe = bpf.arm(GETPGID, values=[{"register": "ax", "type": "u64"}], aggregate=aggregate)
+    with subprocess.Popen(["python3", "-I", "-S", "-c", "import os\nwhile True: os.getpgid(0)"]) as flood:
+        try:
+            bpf.wait(lambda: bpf.guard.get(probe, {}).get("state") in ("sampled", "stopped"))
+        finally:
+            flood.kill()
+    hits, missed, lost, filtered, not_shown = bpf.disarm(probe)
+    assert (missed, lost, filtered) == (0, 0, 0)
+    assert hits == len(bpf.rows_of(probe)) + not_shown > 0
+    if aggregate is not None:
+        assert bpf.cells[probe] == {(flood.pid, 0): (hits, 0)}
