@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -180,3 +181,22 @@ def test_a_flood_is_held_back_and_what_is_counted_stays_exact(bpf: Agent, aggreg
     assert hits == len(bpf.rows_of(probe)) + not_shown > 0
     if aggregate is not None:
         assert bpf.cells[probe] == {(flood.pid, 0): (hits, 0)}
+
+
+def test_places_inside_a_function_do_not_collide(bpf: Agent) -> None:
+    """Two of one function, and one whose name has a dot: each has its own hits, with the registers of its place."""
+    command = [sys.executable, "-m", "explorer.cli", "disassemble", "--json", GETPGID]
+    listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    places = {line["offset"]: line["address"] for line in map(json.loads, listed) if line["can_probe"]}
+    first, second = [offset for offset in places if offset > 9][:2]  # behind what belongs to the entry
+    probes = {offset: bpf.arm(GETPGID, offset=offset, registers=True) for offset in (first, second)}
+    traced = Path("/sys/kernel/tracing/available_filter_functions").read_text().split()
+    dotted = next(name for name in traced if ".constprop." in name)
+    other = bpf.arm(dotted)
+    for _ in range(3):
+        os.getpgid(0)
+    at = bpf.hello["registers"].index("ip")
+    for offset, probe in probes.items():
+        assert bpf.disarm(probe)[0] == 3
+        assert {row[8][at] for row in bpf.rows_of(probe)} == {places[offset]}
+    bpf.disarm(other)

@@ -39,6 +39,14 @@ async def session() -> AsyncIterator[Session]:
         yield session
 
 
+@pytest.fixture(params=["tracefs", "bpf"])
+async def by_either_engine(request: pytest.FixtureRequest) -> AsyncIterator[Session]:
+    async with local_session(rows_outstanding=4000) as session:
+        session.arming.engine = request.param
+        yield session
+        assert {part.engine for probe in session.probes.values() for part in probe.parts} <= {request.param}
+
+
 async def arm(session: Session, symbol: str, **options: Any) -> Probe:
     return await session.arm(ProbeSpec(symbol, kind=ProbeKind.CALL), registers=False, **options)
 
@@ -65,8 +73,9 @@ def latency(event: Event) -> int:
 
 
 async def test_arguments_stand_beside_the_result_and_a_sleep_takes_as_long_as_it_should(
-    session: Session, tmp_path: Path
+    by_either_engine: Session, tmp_path: Path
 ) -> None:
+    session = by_either_engine
     file = tmp_path / "file"
     file.write_text("0123456789")
     opened = await arm(session, "do_sys_openat2")
@@ -127,7 +136,8 @@ async def read_by_threads(session: Session, reads: int) -> tuple[Probe, list[Eve
     return probe, events
 
 
-async def test_threads_are_kept_apart_to_the_last_call(session: Session) -> None:
+async def test_threads_are_kept_apart_to_the_last_call(by_either_engine: Session) -> None:
+    session = by_either_engine
     probe, events = await read_by_threads(session, 100)
     assert len(events) == 8 * 100
     assert len({event.tid for event in events}) == 8
@@ -144,8 +154,9 @@ async def test_where_most_cannot_be_shown_no_pair_is_wrong(session: Session) -> 
     assert len(events) <= figures["seen_whole"] + figures["no_return"] + figures["under_way"]
 
 
-async def test_a_recursion_has_its_depths(session: Session) -> None:
+async def test_a_recursion_has_its_depths(by_either_engine: Session) -> None:
     """Adding an epoll to an epoll looks for loops in all that are in it, by a function that calls itself."""
+    session = by_either_engine
     probe = await arm(session, "ep_loop_check_proc")
     polls = [select.epoll() for _ in range(4)]
     for outer, inner in itertools.pairwise(polls):

@@ -7,23 +7,27 @@ import signal
 import subprocess
 import sys
 
+import pytest
+
 from tests.lab.test_trace_command import KEXPLORE, traced
 from tests.lab.tracing_state import tracing_state, wait_for_state
 
 OPEN = "do_sys_openat2"
 
 
-def test_what_outlives_the_command_is_traced_to_its_end_and_nobody_else() -> None:
+@pytest.mark.parametrize("engine", ["tracefs", "bpf"])
+def test_what_outlives_the_command_is_traced_to_its_end_and_nobody_else(engine: str) -> None:
     """The grandchild is adopted by another process long before it opens its file."""
     before = tracing_state()
     other = subprocess.Popen(
         ["sh", "-c", "while sleep 0.1; do cat /etc/passwd; done"], stdout=subprocess.DEVNULL, start_new_session=True
     )
     script = "(sleep 2; exec cat /etc/hostname) & exit 3"
-    events, summary, result = traced(OPEN, "__x64_sys_execve", "--", "sh", "-c", script)
+    events, summary, result = traced("--engine", engine, OPEN, "__x64_sys_execve", "--", "sh", "-c", script)
     other.terminate()
     other.wait()
     assert result.returncode == 3
+    assert str(summary[OPEN]["engine"]) == engine
     opened = {event["values"]["filename"]["text"] for event in events if event["probe"] == OPEN}
     assert "/etc/hostname" in opened
     assert "/etc/passwd" not in opened
