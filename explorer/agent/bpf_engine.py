@@ -306,7 +306,8 @@ class BpfEngine:
 
     def _require(self) -> Program:
         if self._failure is not None:
-            raise self._failure
+            # It is raised for every request, and would keep all of their frames.
+            raise self._failure.with_traceback(None)
         assert self._program is not None
         return self._program
 
@@ -336,7 +337,7 @@ class BpfEngine:
         probe.cells = Cells(of_key.aggregate, of_key.types)
 
     def cells(self, numbers: Sequence[int]) -> Dict[int, Tuple[List[Cell], int]]:
-        """The cells of probes that changed since they were asked for, and how many returns had no entry.
+        """Of probes with news since they were asked for: the cells that changed, and how many returns had no entry.
 
         Args:
             numbers: The probes'; of those that count nothing there are none.
@@ -353,7 +354,10 @@ class BpfEngine:
         news = {}
         for slot, probe in wanted.items():
             assert probe.cells is not None
-            news[probe.number] = probe.cells.news(found[slot]), probe.counts.unpaired
+            changed = probe.cells.news(found[slot])
+            if changed or probe.counts.unpaired != probe.unpaired_told:
+                probe.unpaired_told = probe.counts.unpaired
+                news[probe.number] = changed, probe.unpaired_told
         return news
 
     def _attach(self, probe: BpfProbe) -> None:

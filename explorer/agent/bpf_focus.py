@@ -39,8 +39,10 @@ class Focus:
             # First: who is born from now on is told; who was born before is found by looking.
             for function, event in ((self._program.born, FORK), (self._program.gone, EXIT)):
                 point = self._calls.tracepoint(EventFormat.parse(Tracefs(self._root).format(event)).id)
-                self._links.append(self._calls.attach(function, point, 0))
-                os.close(point)
+                try:
+                    self._links.append(self._calls.attach(function, point, 0))
+                finally:
+                    os.close(point)  # the link holds it
         for key in list(self._calls.keys(self._program.focus, KEY.size)):
             self._calls.delete(self._program.focus, key)
         self._add(pids)

@@ -9,7 +9,7 @@ from typing import Dict, List, NamedTuple, Sequence
 
 from explorer.agent import aggregation
 from explorer.agent.number_types import SIZES
-from explorer.agent.probe_definition import REGISTERS, ProbeRequest, Value
+from explorer.agent.probe_definition import REGISTERS, RESULTS, ProbeRequest, Value
 
 MOST_STEPS = 8
 """Pointers that a value may lie behind."""
@@ -32,7 +32,6 @@ RING_SIZE = _RING_PAGES * mmap.PAGESIZE
 _POPPED = {"x86_64": 8}
 """How much higher the stack pointer is at a return."""
 _STACK_POINTERS = {"x86_64": "sp", "aarch64": "sp", "riscv64": "sp"}
-_RESULTS = {"x86_64": "ax", "aarch64": "x0", "riscv64": "a0"}
 MACHINES = tuple(_STACK_POINTERS)
 """The architectures whose registers stand in memory as ``REGISTERS`` lists them."""
 
@@ -195,7 +194,7 @@ def _fetch(value: Value, machine: str) -> bytes:
     if in_stack:
         place = int(value.source[len("$stack") :])
     else:
-        name = _RESULTS[machine] if value.source == "$retval" else value.source[1:]
+        name = RESULTS[machine] if value.source == "$retval" else value.source[1:]
         place = REGISTERS[machine].index(name)
     offsets = list(value.dereference) + [0] * (MOST_STEPS - len(value.dereference))
     is_text = value.type not in SIZES

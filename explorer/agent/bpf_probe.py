@@ -14,8 +14,7 @@ from explorer.agent.bpf_tables import Counts
 from explorer.agent.filter_conditions import Condition
 from explorer.agent.kernel_text import KernelText
 from explorer.agent.probe_definition import ProbeRequest
-
-_MISSED_SINCE = (6, 8)
+from explorer.agent.protocol import BPF_MISSED_SINCE
 
 
 class Place(NamedTuple):
@@ -71,6 +70,7 @@ class BpfProbe:
         counts: The program's, when they were read last.
         call: What it has in common with the other end of a call.
         cells: What it counts in place of records; None: it records.
+        unpaired_told: How many returns without an entry the explorer knows of.
     """
 
     def __init__(self, number: int, slot: int, request: ProbeRequest, place: Place) -> None:
@@ -84,6 +84,7 @@ class BpfProbe:
         self.counts = Counts()
         self.call = slot
         self.cells: Optional[Cells] = None
+        self.unpaired_told = 0
         self._place = place
         self._link = -1
         self._missed_before = 0
@@ -117,7 +118,7 @@ class BpfProbe:
 
     def look_for_missed(self, calls: BpfCalls) -> None:
         """Bring ``missed`` up to date."""
-        if self._link >= 0 and bpf_calls.release() >= _MISSED_SINCE:
+        if self._link >= 0 and bpf_calls.release() >= BPF_MISSED_SINCE:
             self.missed = self._missed_before + calls.missed(self._link)
 
     @property

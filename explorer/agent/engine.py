@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from typing import Dict, List, Optional, Sequence, Set, Tuple
 
-from explorer.agent import capabilities, filtering, fprobe, refusals, session_name
+from explorer.agent import filtering, fprobe, refusals, session_name
 from explorer.agent.accounting import Accounts
 from explorer.agent.armed import Armed
 from explorer.agent.definitions import Definition, DefinitionRefused, Definitions
@@ -17,7 +17,7 @@ from explorer.agent.failure import RequestError
 from explorer.agent.kernel_text import KernelText
 from explorer.agent.newest_rows import newest_rows
 from explorer.agent.probe_definition import ProbeRequest
-from explorer.agent.protocol import MOST_PROBES, Code
+from explorer.agent.protocol import Code
 from explorer.agent.recorder import Recorder
 from explorer.agent.row_code import Row
 from explorer.agent.tracefs import Tracefs
@@ -99,14 +99,10 @@ class Engine:
         Raises:
             RequestError: The kernel cannot or will not.
         """
-        if not self.armed:  # while something is armed, every survey looks again
-            capabilities.require(self._root)
         tracefs = self._tracefs = self._tracefs or Tracefs(self._root)
         definitions = self._definitions = self._definitions or Definitions(tracefs, self._session)
         request, cause = fprobe.choose(asked, self._machine, tracefs, self._text)
         place = self._place(request)
-        if len(self._by_probe) >= MOST_PROBES:
-            raise RequestError(Code.REFUSED, f"{MOST_PROBES:,} probes are armed already", "disarm some of them first")
         recorder = self._recorder = self._recorder or self._start(tracefs)
         try:
             try:
@@ -204,7 +200,6 @@ class Engine:
 
         Args:
             keep: As for ``drain``.
-
         """
         profile = self._profile()
         assert self._recorder is not None

@@ -17,7 +17,7 @@ from typing import Dict, NamedTuple, Optional, Tuple
 
 from explorer.agent.failure import RequestError
 from explorer.agent.kernel_text import SHADOW_STACK, KernelText
-from explorer.agent.probe_definition import ProbeRequest, Value
+from explorer.agent.probe_definition import RESULTS, ProbeRequest, Value
 from explorer.agent.protocol import Code
 from explorer.agent.tracefs import Tracefs, read
 
@@ -27,8 +27,6 @@ _ARGUMENTS: Dict[str, Tuple[str, ...]] = {
     "riscv64": tuple(f"a{number}" for number in range(8)),
 }
 """The registers behind ``$arg1`` and so on (``regs_get_kernel_argument``)."""
-_RESULTS = {"x86_64": "ax", "aarch64": "x0", "riscv64": "a0"}
-"""The register behind ``$retval``."""
 _WORD = " f[:["
 """How tracing/README begins the line that tells of fprobe events."""
 _TRIGGER_WORD = "hist:keys"
@@ -97,7 +95,7 @@ def _source(value: Value, returns: bool, machine: str) -> Optional[str]:
     if not register:
         return value.source
     if returns:
-        return "$retval" if register == _RESULTS.get(machine) else None
+        return "$retval" if register == RESULTS.get(machine) else None
     known = _ARGUMENTS.get(machine, ())
     return f"$arg{known.index(register) + 1}" if register in known else None
 

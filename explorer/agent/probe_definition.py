@@ -34,6 +34,8 @@ REGISTERS: Dict[str, Tuple[str, ...]] = {
 }  # fmt: skip
 """General registers by machine, in the order in which the kernel saves them (``struct pt_regs``)."""
 
+RESULTS = {"x86_64": "ax", "aarch64": "x0", "riscv64": "a0"}
+"""The register behind ``$retval`` by machine, where it is known."""
 MECHANISMS = ("auto", "kprobe", "fprobe")
 ENGINES = ("auto", "tracefs", "bpf")
 STACKS = ("kernel", "user")

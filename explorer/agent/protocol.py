@@ -182,6 +182,9 @@ MOST_PROBES = 4096
 MAX_ANSWER = 16 * 1024 * 1024
 """Largest frame that the explorer accepts, in bytes."""
 
+BPF_MISSED_SINCE = (6, 8)
+"""The kernel from which a bpf link tells what its probe missed (``bpf_link_info.perf_event.kprobe.missed``)."""
+
 _HEADER = struct.Struct("!II")
 
 Message = Dict[str, Any]

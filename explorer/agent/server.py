@@ -231,8 +231,7 @@ class Server:
     def _send_cells(self, probes: Optional[Sequence[int]] = None) -> None:
         """Tell what aggregating probes have newly counted; of all, or of some."""
         for probe, (cells, unpaired) in self._engine.cells(probes).items():
-            if cells:
-                self._connection.send({"op": "cells", "probe": probe, "cells": cells, "unpaired": unpaired})
+            self._connection.send({"op": "cells", "probe": probe, "cells": cells, "unpaired": unpaired})
 
     def _survey(self) -> None:
         try:

@@ -60,5 +60,7 @@ def _line(cost: Cost) -> str:
     if cost.nanoseconds is None:
         return f"{name}{'?':>9}  {cost.cause}"
     between = f"{cost.least:,.0f} and {cost.most:,.0f}"
+    if cost.nanoseconds <= 0:
+        return f"{name}{'~0 ns':>9}  {between:<22}  less than the noise of this machine"
     shares = "".join(f"{core_share(cost.share(rate)):>18}" for rate in RATES)
     return f"{name}{cost.nanoseconds:>6,.0f} ns  {between:<22}{shares}"

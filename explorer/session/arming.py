@@ -34,10 +34,6 @@ if TYPE_CHECKING:
     from explorer.session.session import Session
 
 
-_BPF_MISSED_SINCE = (6, 8)
-"""The kernel from which a bpf link tells what its probe missed (``bpf_link_info.perf_event.kprobe.missed``)."""
-
-
 class Arming:
     """What arms the probes of a session.
 
@@ -306,7 +302,7 @@ class Arming:
                 # Recordings of before say neither.
                 probe.mechanism, probe.mechanism_cause = answer.get("mechanism", ""), answer.get("cause", "")
                 probe.engine = answer.get("engine", "tracefs")
-                told = probe.engine != "bpf" or self._session.opened().kernel_series >= _BPF_MISSED_SINCE
+                told = probe.engine != "bpf" or self._session.opened().kernel_series >= protocol.BPF_MISSED_SINCE
                 probe.missed_is_known = told and probe.mechanism != "fprobe"
                 self._session.tally.armed(probe, int(answer["probe"]))
             else:
