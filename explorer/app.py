@@ -18,6 +18,7 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
+from explorer import textual_strips
 from explorer.errors import TargetLostError
 from explorer.screens.browse import BrowseScreen
 from explorer.screens.command import CommandScreen
@@ -38,6 +39,8 @@ from symbols.errors import KexploreError
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 _PATIENCE = 0.3
 """Seconds of disarming after which the user is told of it."""
+_COLLECTIONS = 1000
+"""Collections of young garbage for one of everything, which stops the screen for longer than a key should wait."""
 
 
 class KexploreApp(App[None]):
@@ -76,6 +79,7 @@ class KexploreApp(App[None]):
         engine: str = "auto",
     ) -> None:
         # Without colours the terminal's own are used, so that reverse video is all that marks a row.
+        textual_strips.mend()
         super().__init__(driver_class=TerminalDriver, ansi_color=True if "NO_COLOR" in os.environ else None)
         self.register_theme(THEME)
         self.theme = THEME.name
@@ -143,6 +147,8 @@ class KexploreApp(App[None]):
         finally:
             gc.collect()
             gc.freeze()  # what stays for good need not be walked through again
+            young, middle, _ = gc.get_threshold()
+            gc.set_threshold(young, middle, _COLLECTIONS)
             gc.enable()
 
     async def _sweep(self, session: Session) -> None:

@@ -43,6 +43,8 @@ from symbols.symbol import Symbol
 
 REFRESH = 0.1
 """Seconds between two drawings of a session's changes, however many there are."""
+_TYPING, _REFRESH_TYPING = 0.5, 0.25
+"""The same while a query is typed, which is so many seconds after each letter: drawing makes keys wait."""
 
 
 class BrowseScreen(PanedScreen):
@@ -67,7 +69,7 @@ class BrowseScreen(PanedScreen):
         self._search = LiveSearch(self._list)
         self._listed: Found | None = None
         self._changes: set[Change] = set()
-        self._drawn = 0.0
+        self._drawn = self._typed = 0.0
         self._states: list[tuple[ProbeSpec, object]] = []
         self._guards: list[object] = []
         self._problems_told = 0
@@ -126,7 +128,9 @@ class BrowseScreen(PanedScreen):
     def _heard(self, change: Change) -> None:
         """Something changed in the session; drawn soon, and not more often than a person can read."""
         if not self._changes:
-            rest = REFRESH - (time.monotonic() - self._drawn)
+            now = time.monotonic()
+            typing = self.search_box.has_focus and now - self._typed < _TYPING
+            rest = (_REFRESH_TYPING if typing else REFRESH) - (now - self._drawn)
             # No timer of Textual's: a single short one that is late is skipped, and nothing would be drawn any more.
             asyncio.get_running_loop().call_later(max(rest, 0), self.call_later, self._draw)
         self._changes.add(change)
@@ -173,7 +177,9 @@ class BrowseScreen(PanedScreen):
         self.events.explain(no_events(session, self._switchboard.attempt, self.events.size.width))
         typed = self.search_box.value.strip()
         only = session is not None and session.catalog is not None and session.catalog.inlined_only(typed)
-        self.finder.border_subtitle = f"{typed} is inlined only: i, in the list, tells where" if only else ""
+        inlined = Content(f"{typed} is inlined only: i, in the list, tells where" if only else "")
+        if (self.finder.border_subtitle or "") != inlined.markup:  # set anew, it draws the whole finder anew
+            self.finder.border_subtitle = inlined
         for pane, title in (
             (self.finder, titles.functions_title(self._listed, len(self.functions.marked))),
             (self.probes, titles.probes_title(session, self.probes.selected, self.probes.selected_group)),
@@ -195,6 +201,7 @@ class BrowseScreen(PanedScreen):
     @on(Input.Changed, "#search")
     def _query_changed(self) -> None:
         query = self.search_box.value
+        self._typed = time.monotonic()
         if query.startswith(PREFIX):
             self._browse_types(query)
         else:

@@ -18,7 +18,7 @@ from explorer.session.change import Change
 from explorer.session.code_words import remark, spec_at
 from explorer.session.kernel_code import Listing
 from explorer.session.session import Session
-from explorer.widgets.cells import count, cut
+from explorer.widgets.cells import count, strip
 from explorer.widgets.code_list import CodeList
 from explorer.widgets.key_bar import KeyBar
 from explorer.widgets.line_view import LineView
@@ -50,7 +50,7 @@ class CodeHeading(Widget):
     def render_line(self, y: int) -> Strip:
         """One of the two lines."""
         segments = self._lines[y] if y < len(self._lines) else []
-        return Strip(cut(segments, self.size.width)).adjust_cell_length(self.size.width).apply_style(self.rich_style)
+        return strip(segments, self.size.width, self.rich_style)
 
 
 class DisassemblyScreen(Screen[None]):

@@ -16,7 +16,7 @@ from explorer.session.events import Event
 from explorer.session.latencies import duration
 from explorer.session.session import Session
 from explorer.widgets import event_line
-from explorer.widgets.cells import count, cut
+from explorer.widgets.cells import count, strip
 from explorer.widgets.key_bar import KeyBar
 from explorer.widgets.palette import BRIGHT, MUTED, TEXT
 from explorer.widgets.register_table import RegisterTable
@@ -47,9 +47,8 @@ class EventHeading(Widget):
 
     def render_line(self, y: int) -> Strip:
         """One of the two lines."""
-        width = self.size.width
         segments: Iterable[Segment] = self._lines[y] if y < len(self._lines) else ()
-        return Strip(cut(segments, width)).adjust_cell_length(width).apply_style(self.rich_style)
+        return strip(segments, self.size.width, self.rich_style)
 
 
 class InspectorScreen(Screen[int]):

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
+from textual.strip import Strip
 
 
 def fit(text: str, width: int) -> str:
@@ -46,6 +47,15 @@ def _with_ellipsis(line: list[Segment]) -> list[Segment]:
             line[index] = Segment(set_cell_size(text, cell_len(text) - 1) + "…", style)
             break
     return line
+
+
+def strip(segments: Iterable[Segment], width: int, beneath: Style) -> Strip:
+    """Segments in exactly ``width`` cells, cut or padded, with a style beneath their own."""
+    line = [Segment(text, beneath + style) for text, style, _ in cut(segments, width)]
+    left = width - sum(cell_len(text) for text, _, _ in line)
+    if left > 0:
+        line.append(Segment(" " * left, beneath))
+    return Strip(line, max(width, 0))
 
 
 def count(number: int) -> str:

@@ -9,12 +9,12 @@ from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from explorer.widgets.cells import cut
+from explorer.widgets.cells import strip
 from explorer.widgets.palette import SELECTED, SELECTED_BLURRED, SELECTED_PLAIN
 
 
@@ -52,6 +52,8 @@ class LineView(ScrollView, can_focus=True):
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
         self.cursor = 0
+        self._width = 0
+        self._beneath = Style.null()
 
     @property
     def row_count(self) -> int:
@@ -118,22 +120,24 @@ class LineView(ScrollView, can_focus=True):
         """What Enter means is up to the screen."""
         self.post_message(self.Chosen(self))
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Draw some visible lines."""
+        # Both cost about as much as drawing a line, and are the same for all of them.
+        self._width, self._beneath = self.scrollable_content_region.width, self.rich_style
+        return super().render_lines(crop)
+
     def render_line(self, y: int) -> Strip:
         """Draw one visible line."""
-        width = self.scrollable_content_region.width
+        width = self._width
         if not self.row_count:
-            return self._strip(self.draw_empty(y, width), width)
+            return strip(self.draw_empty(y, width), width, self._beneath)
         row = y + self.scroll_offset.y
         if row >= self.row_count:
-            return Strip.blank(width, self.rich_style)
-        cursor = self._cursor_style() if row == self.cursor and self.marks_cursor() else None
-        return self._strip(self.draw_row(row, width), width, cursor)
-
-    def _strip(self, segments: Iterable[Segment], width: int, cursor: Style | None = None) -> Strip:
-        strip = Strip(cut(segments, width)).adjust_cell_length(width)
-        if cursor is not None:  # first: what is applied later lies beneath
-            strip = strip.apply_style(cursor)
-        return strip.apply_style(self.rich_style)
+            return Strip.blank(width, self._beneath)
+        beneath = self._beneath
+        if row == self.cursor and self.marks_cursor():
+            beneath += self._cursor_style()
+        return strip(self.draw_row(row, width), width, beneath)
 
     def _cursor_style(self) -> Style:
         if self.app.no_color or self.app.console.color_system in (None, "standard"):

@@ -15,6 +15,7 @@ class QueryNote(Static):
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id, markup=False)
         self.display = False
+        self._said = Text()
 
     def show(self, found: Found, width: int) -> None:
         """Say what there is to say of this answer.
@@ -34,5 +35,7 @@ class QueryNote(Static):
             text.append(problem.hint, MUTED)
         else:
             text.append("\n".join(found.notes), MUTED)
-        self.update(text)
-        self.display = bool(text)
+        if text != self._said:  # saying it again would lay the screen out anew
+            self._said = text
+            self.update(text)
+            self.display = bool(text)

@@ -13,7 +13,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from explorer.widgets.card_lines import Line, paragraph
-from explorer.widgets.cells import cut, fit, fit_right
+from explorer.widgets.cells import fit, fit_right, strip
 from explorer.widgets.line_view import LineView
 from explorer.widgets.palette import BRIGHT, ERROR, FAINT, KEY, LOCATION, MUTED, NAME, TEXT, TYPE, WARNING
 from symbols.btf_format import Kind
@@ -173,9 +173,8 @@ class TypeText(Widget):
 
     def render_line(self, y: int) -> Strip:
         """One line."""
-        width = self.size.width
         segments = self._lines[y] if y < len(self._lines) else []
-        return Strip(cut(segments, width)).adjust_cell_length(width).apply_style(self.rich_style)
+        return strip(segments, self.size.width, self.rich_style)
 
 
 def heading(tree: TypeTree, width: int) -> list[Line]:

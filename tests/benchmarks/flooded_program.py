@@ -1,17 +1,21 @@
 """The full-screen program over a played agent that floods it: batches as often, and with as many rows, as are allowed.
 
-Run by ``tests.benchmarks.flood_screen --played``. SIGUSR1 begins the flood, SIGUSR2 ends it. The agent is played in the
-same process, which costs the screen more than an agent beside it would.
+Run by ``tests.benchmarks.flood_screen --played``. SIGUSR1 begins the flood, SIGUSR2 ends it. As a real agent the played
+one is a process of its own.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+import socket
 
 from explorer.agent.batches import TICK
 from explorer.app import KexploreApp
+from explorer.session.agent_client import AgentClient, Listener
 from explorer.session.session import ROWS_OUTSTANDING
+from explorer.session.target import STREAM_LIMIT, Progress
 from tests.scripted_agent import ScriptedAgent, ScriptedTarget
 
 FUNCTION = "vfs_read"
@@ -44,9 +48,35 @@ class FloodingAgent(ScriptedAgent):
             await asyncio.sleep(TICK)
 
 
+class ForkedTarget(ScriptedTarget):
+    """Its agent is at the other end of a socket."""
+
+    def __init__(self, agent: ScriptedAgent, end: socket.socket) -> None:
+        super().__init__(agent)
+        self._end = end
+
+    async def connect(self, listener: Listener, progress: Progress) -> AgentClient:
+        """Only once."""
+        return AgentClient(*await asyncio.open_connection(sock=self._end, limit=STREAM_LIMIT), listener)
+
+
+async def _play(agent: ScriptedAgent, end: socket.socket) -> None:
+    await agent.serve(*await asyncio.open_connection(sock=end))
+
+
 def main() -> None:
     """Run it."""
-    target = ScriptedTarget(FloodingAgent())
+    ours, theirs = socket.socketpair()
+    agent = FloodingAgent()
+    child = os.fork()
+    if not child:
+        ours.close()
+        asyncio.run(_play(agent, theirs))
+        os._exit(0)
+    theirs.close()
+    for number in (signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, lambda number, frame: os.kill(child, number))
+    target = ForkedTarget(agent, ours)
     KexploreApp(target, [target]).run()
 
 
