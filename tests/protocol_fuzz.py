@@ -55,7 +55,7 @@ class Conversations:
         draw = self._random
         op = draw.choice(
             ("arm", "arm", "arm", "disarm", "disarm", "filter", "focus", "credit", "budget", "deadline", "fact",
-             "clean", "arm_many", "disarm_many", "hello", "count", "uncount", "prices")
+             "clean", "arm_many", "disarm_many", "hello", "count", "uncount", "prices", "prepare")
         )  # fmt: skip
         makers: dict[str, Callable[[], dict[str, Any]]] = {
             "arm": lambda: {"probe": self._probe(), "filter": self._filter()},
@@ -68,7 +68,7 @@ class Conversations:
             "budget": lambda: {"rate": draw.choice((None, 10, 1e6)), "share": draw.choice((None, 0.02, 1))},
             "deadline": lambda: {"seconds": draw.choice((None, 3600, 0.001))},
             "fact": lambda: {"name": draw.choice(FACTS), "compress": draw.choice((True, False))},
-            "clean": dict[str, Any], "uncount": dict[str, Any],
+            "clean": dict[str, Any], "uncount": dict[str, Any], "prepare": dict[str, Any],
             "hello": lambda: {"version": protocol.VERSION},
             "count": lambda: {"functions": [[draw.choice(HARMLESS), ""]], "rate": None, "share": 0.02},
             "prices": lambda: {"ftrace": 700, "jump": 900, "breakpoint": 1500, "returned": 900, "fprobe": None},

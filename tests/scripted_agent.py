@@ -94,7 +94,9 @@ class ScriptedAgent:
         prices: What it was told that hits take, one for each time.
         until: What batches with rows say of completeness; None: nothing.
         entries: Of return probes that make calls, the entry's number.
-        bpf_refusal: What it answers to ``arm`` where that needs bpf: code, message, hint; None: it has bpf.
+        bpf_refusal: What it answers to ``prepare``, and to ``arm`` where that needs bpf: code, message, hint; None: it
+            has bpf.
+        prepared: Whether its bpf program is compiled; what asks for that waits.
         filter_refusal: What it answers to ``filter``; "" where it does it.
         requests: The names of all requests so far.
         left: What it says that it could not remove.
@@ -123,6 +125,8 @@ class ScriptedAgent:
         self.armed: dict[int, dict[str, Any]] = {}
         self.filters: dict[int, Any] = {}
         self.bpf_refusal: tuple[Code, str, str] | None = None
+        self.prepared = asyncio.Event()
+        self.prepared.set()
         self.filter_refusal = ""
         self.until: int | None = None
         self.entries: dict[int, int] = {}
@@ -253,6 +257,11 @@ class ScriptedAgent:
             case "disarm_many":
                 counts = {str(number): self._disarm(number) for number in message["probes"]}
                 self._send({"op": "disarmed_many", "id": request, "counters": counts})
+            case "prepare" if self.bpf_refusal is not None:
+                self._send(protocol.error(request, *self.bpf_refusal))
+            case "prepare":
+                await self.prepared.wait()
+                self._send({"op": "prepared", "id": request})
             case "focus":
                 self.focus.append(message["pids"])
                 self._send({"op": "focused", "id": request})

@@ -29,6 +29,9 @@ _ATTRIBUTE_SIZE = 64
 _LINK_INFO = struct.Struct("=III4xII QII QQQ")
 """``struct bpf_link_info`` of a kprobe's perf event, up to ``missed`` and ``cookie``."""
 
+_PROGRAM_INFO = struct.Struct("=208xQ")
+"""``struct bpf_prog_info`` up to ``recursion_misses``."""
+
 # include/uapi/linux/perf_event.h
 _TRACEPOINT = 2
 _CLOSE_ON_EXEC = 8
@@ -173,10 +176,24 @@ class BpfCalls:
         Raises:
             OSError: The kernel refused.
         """
-        info = ctypes.create_string_buffer(256)
-        self._bpf(_INFO_BY_FD, struct.pack("=IIQ", link, len(info), ctypes.addressof(info)))
-        missed: int = _LINK_INFO.unpack_from(info)[9]
+        missed: int = _LINK_INFO.unpack_from(self._info(link))[9]
         return missed
+
+    def skipped(self, program: int) -> int:
+        """How often a program was not run because another one was at work on that processor, of all that run it.
+
+        Kernels since 6.7 count that; 0 on others.
+
+        Raises:
+            OSError: The kernel refused.
+        """
+        skipped: int = _PROGRAM_INFO.unpack_from(self._info(program))[0]
+        return skipped
+
+    def _info(self, descriptor: int) -> bytes:
+        info = ctypes.create_string_buffer(256)
+        self._bpf(_INFO_BY_FD, struct.pack("=IIQ", descriptor, len(info), ctypes.addressof(info)))
+        return info.raw
 
     def _map(self, command: int, table: int, key: Optional[bytes], value: int) -> None:
         held = None if key is None else ctypes.create_string_buffer(key, len(key))

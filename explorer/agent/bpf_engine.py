@@ -85,6 +85,18 @@ class BpfEngine:
         except OSError as error:
             self._failure = RequestError(Code.FAILED, f"cannot start the bpf compiler: {error.strerror}")
 
+    def require(self) -> Program:
+        """The program, which is ``ready``.
+
+        Raises:
+            RequestError: It is not possible here.
+        """
+        if self._failure is not None:
+            # It is raised for every request, and would keep all of their frames.
+            raise self._failure.with_traceback(None)
+        assert self._program is not None
+        return self._program
+
     def take_over(self) -> None:
         """Take over what was compiled; waits for it."""
         compilation, self._compilation = self._compilation, None
@@ -125,6 +137,11 @@ class BpfEngine:
         """Events that found the buffer full so far."""
         return self._lost_of_finished + sum(probe.counts.lost for probe in self._by_number.values())
 
+    @property
+    def skipped(self) -> int:
+        """Hits of all probes so far that nothing else tells of: another bpf program was at work on their processor."""
+        return self._calls.skipped(self._program.program) if self._program is not None else 0
+
     def fileno(self) -> int:
         """A descriptor that is readable while there are events; only while a probe is armed."""
         assert self._program is not None
@@ -150,7 +167,7 @@ class BpfEngine:
         Raises:
             RequestError: The kernel cannot or will not, or the program cannot read that.
         """
-        self._require()
+        self.require()
         refused = bpf_layout.refusal(request)
         if refused:
             raise RequestError(Code.KERNEL_CANNOT, refused, "--engine tracefs")
@@ -304,13 +321,6 @@ class BpfEngine:
             self._program = None
         return []
 
-    def _require(self) -> Program:
-        if self._failure is not None:
-            # It is raised for every request, and would keep all of their frames.
-            raise self._failure.with_traceback(None)
-        assert self._program is not None
-        return self._program
-
     def _set(self, probe: BpfProbe, chosen: EventFilter) -> None:
         assert self._program is not None
         divided = bpf_filter.divide(chosen.wanted, probe.request)
@@ -361,7 +371,7 @@ class BpfEngine:
         return news
 
     def _attach(self, probe: BpfProbe) -> None:
-        probe.attach(self._calls, self._unit, self._require().program)
+        probe.attach(self._calls, self._unit, self.require().program)
 
     def _look(self, numbers: Sequence[int]) -> None:
         """Read the program's counts."""

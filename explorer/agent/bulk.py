@@ -39,7 +39,9 @@ def arm(engine: GuardedEngine, message: Message) -> List[Message]:
 
 
 def must_wait(engine: GuardedEngine, message: Message) -> bool:
-    """Whether a request is to arm something that waits for the bpf program; it may be well-formed or not."""
+    """Whether a request waits for the bpf program; it may be well-formed or not."""
+    if message["op"] == "prepare":
+        return engine.must_wait({"engine": "bpf"})
     if message["op"] == "arm":
         return engine.must_wait(message.get("probe"))
     probes = message.get("probes")

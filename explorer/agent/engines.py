@@ -73,6 +73,11 @@ class Engines:
         return sum(engine.events for engine in self._both)
 
     @property
+    def skipped(self) -> int:
+        """Hits so far that are in no probe's counts."""
+        return self._bpf.skipped
+
+    @property
     def compilation(self) -> Optional[Compilation]:
         """The work on the bpf program that is under way."""
         return self._bpf.compilation
@@ -97,6 +102,14 @@ class Engines:
             return False
         self._bpf.prepare()
         return not self._bpf.ready
+
+    def prepared(self) -> None:
+        """Make sure that what needs the bpf program can have it.
+
+        Raises:
+            RequestError: It cannot.
+        """
+        self._bpf.require()
 
     def arm(self, probe: object, wanted: object = None, entry: Optional[int] = None) -> Armed:
         """Arm a probe as a request describes it.

@@ -24,6 +24,7 @@ filter      ``id, probe, filter`` (null: every hit passes)         ``filtered {i
 focus       ``id, pids`` (with descendants; empty: everybody)      ``focused {id}``
 credit      ``rows`` (added to what is left)                       none
 budget      ``id, rate, share`` (see below)                        ``budgeted {id}``
+prepare     ``id`` (the bpf program, unless it is there)           ``prepared {id}``
 prices      ``id`` and nanoseconds by mechanism (see below)        ``priced {id}``
 count       ``id, functions, rate, share`` (see below)             ``counting {id, places, absent}``
 uncount     ``id``                                                 ``counted {id}`` and the last ``calls``

@@ -65,6 +65,7 @@ class Server:
         self._waiting: List[Tuple[int, Message]] = []
         self._drain_after = self._survey_after = self._rest_after = 0.0
         self._silenced = False
+        self._skipped_told = 0
         self._stop = False
         self._deadline = Deadline()
         self._survivor: Optional[Survivor] = None
@@ -72,7 +73,7 @@ class Server:
             "fact": self._facts.add, "arm": self._arm, "disarm": self._disarm, "arm_many": self._arm_many,
             "disarm_many": self._disarm_many, "filter": self._filter, "focus": self._set_focus,
             "budget": self._set_budget, "prices": self._set_prices, "deadline": self._set_deadline,
-            "clean": self._clean, "quit": self._quit, **self._counting.operations,
+            "prepare": self._prepare, "clean": self._clean, "quit": self._quit, **self._counting.operations,
         }  # fmt: skip
 
     def run(self) -> int:
@@ -242,6 +243,15 @@ class Server:
             self._silenced = True
         else:
             self._silenced = False
+        self._tell_skipped()
+
+    def _tell_skipped(self) -> None:
+        """Tell of hits that are in no probe's counts: of the first, and whenever they have doubled."""
+        skipped = self._engine.skipped
+        if skipped > 2 * self._skipped_told:
+            self._skipped_told = skipped
+            message = f"{skipped:,} hits of bpf probes were not counted: another bpf program was running there"
+            self._connection.send({"op": "problem", "message": message, "hint": "e on the probe, or --engine tracefs"})
 
     @property
     def _wants_requests(self) -> bool:
@@ -312,6 +322,7 @@ class Server:
         if self._connection.comfortable:
             self._batches.flush(without=probes)  # the last rows go before the final counters, whenever the last went
         self._send_cells(probes)
+        self._tell_skipped()
         self._rest_after = time.monotonic() + _REST
         for probe in probes:
             self._batches.forget(probe)
@@ -349,6 +360,10 @@ class Server:
     def _set_budget(self, request: int, message: Message) -> None:
         self._engine.set_budget(budget.parse(message))
         self._connection.send({"op": "budgeted", "id": request})
+
+    def _prepare(self, request: int, message: Message) -> None:
+        self._engine.prepared()
+        self._connection.send({"op": "prepared", "id": request})
 
     def _set_prices(self, request: int, message: Message) -> None:
         self._engine.set_prices(hit_cost.parse(message))

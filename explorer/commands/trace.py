@@ -101,7 +101,7 @@ class _Trace:
             _STAGES, snapshot=self._snapshot, rows_outstanding=_ROWS, debuginfo=self._debuginfo, limit=self._limit
         )
         async with reached as current:
-            current.arming.engine = self._engine
+            current.arming.planning.engine = self._engine
             current.subscribe(lambda change: self._changed(current, change))
             for message, hint in await dead_sessions.sweep(current):
                 narrate(f"{message}" + (f" ({hint})" if hint else ""))

@@ -92,6 +92,7 @@ class ProbeRequests:
 
     def change(self, session: Session, probe: Probe, change: ProbeChange) -> None:
         """Change an armed probe."""
+        probe = session.probes.get(probe.spec, probe)  # it may have been armed anew since it was drawn
         if probe.state is not ProbeState.ARMED:
             return
         options = probe.options
@@ -131,7 +132,7 @@ class ProbeRequests:
                 self.make(session.arming.set_filter(probe.spec, condition))
 
         understood = functools.partial(session.arming.understand, probe)
-        self.screen.app.push_screen(FilterScreen(probe, session.arming.scope(probe), understood), answered)
+        self.screen.app.push_screen(FilterScreen(probe, session.arming.planning.scope(probe), understood), answered)
 
     def edit_budget(self, session: Session) -> None:
         """Let the user write what the probes may cost."""

@@ -8,27 +8,22 @@ import dataclasses
 import functools
 import time
 from collections.abc import AsyncIterator, Collection, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from explorer.agent import protocol
 from explorer.agent.protocol import Message
 from explorer.errors import AgentError
-from explorer.session import calls, places
 from explorer.session.agent_client import error_of
-from explorer.session.aggregates import Aggregate
 from explorer.session.change import Change
-from explorer.session.filters.filter import Filter, compile_filter
-from explorer.session.filters.of_calls import compile_for_call, together
-from explorer.session.filters.scope import Scope
+from explorer.session.filters.filter import Filter
+from explorer.session.filters.of_calls import together
 from explorer.session.group_work import GroupWork
 from explorer.session.options import Options
 from explorer.session.pace import Pace
-from explorer.session.probe import Counters, Field, Probe, ProbeState, plan_reads
-from explorer.session.probe_spec import ProbeKind, ProbeSpec
-from symbols.abi.conventions import CONVENTIONS
+from explorer.session.planning import Planning, Requests
+from explorer.session.probe import Counters, Probe, ProbeState
+from explorer.session.probe_spec import ProbeSpec
 from symbols.errors import KexploreError
-from symbols.prototype import Prototype
-from symbols.symbol import Symbol
 
 if TYPE_CHECKING:
     from explorer.session.session import Session
@@ -43,13 +38,13 @@ class Arming:
     Attributes:
         pace: How long it takes, as measured.
         works: What is being done to groups, by their names; see ``groups``.
-        engine: Of probes that do not say otherwise.
+        planning: What plans them.
     """
 
     def __init__(self, session: Session) -> None:
         self.pace = Pace()
         self.works: dict[str, GroupWork] = {}
-        self.engine = "auto"
+        self.planning = Planning(session)
         self._session = session
         self._locks: dict[ProbeSpec, asyncio.Lock] = {}
 
@@ -71,13 +66,15 @@ class Arming:
 
         Raises:
             KexploreError: It is not armed, or cannot be armed so, with the cause. Then it is armed as it was before,
-                unless that is refused now: then this is the error that is raised, and the probe is FAILED.
+                or still, unless that is refused now: then this is the error that is raised, and the probe is FAILED.
         """
         async with self._locked([spec]):
             before = self._session.probes.get(spec)
             if before is None or before.state is not ProbeState.ARMED:
                 raise AgentError(f"{spec} is not armed", "arm it first")
             condition = before.filter.text if before.filter is not None else ""
+            if options.needs_bpf:  # which may have to be compiled first: until then it stays armed
+                await self._session.request("prepare")
             await self._disarm_all([before])
             try:
                 probe = await self._arm(spec, dataclasses.replace(options, condition=condition), before.group)
@@ -89,12 +86,12 @@ class Arming:
     async def _arm(self, spec: ProbeSpec, options: Options, group: str = "") -> Probe:
         """Arm a probe in the place that it has in the list."""
         session = self._session
-        probe = await self._plan_probe(spec, options)
+        probe = await self.planning.probe(spec, options)
         probe.group = group
         session.probes[spec] = probe
         session.tell(Change.PROBES)
         try:
-            await self._ask(_requests(probe, await self._checked_place(spec)))
+            await self._ask(await self.planning.requests(probe))
         except KexploreError as error:
             self._failed(probe, error)
             session.tell(Change.PROBES)
@@ -120,7 +117,7 @@ class Arming:
         """
         session = self._session
         async with self._locked(specs):
-            wanted: list[_Requests] = []
+            wanted: list[Requests] = []
             for spec in specs:
                 known = session.probes.get(spec)
                 if known is None or known.state is ProbeState.FAILED:
@@ -139,7 +136,7 @@ class Arming:
             await self._give_up([_whole(requests[0][0]) for requests in wanted])
             return [session.probes[spec] for spec in specs]
 
-    async def _ask(self, wanted: _Requests, *, many: bool = False) -> None:
+    async def _ask(self, wanted: Requests, *, many: bool = False) -> None:
         """Have the agent arm probes; of several what was refused is FAILED, of a single one it is raised."""
         begin = time.monotonic()
         if len(wanted) == 1 and not many:
@@ -161,12 +158,12 @@ class Arming:
         armed = {part.number: part for probe in failed for part in probe.parts if part.state is ProbeState.ARMED}
         await self._end({number: part for number, part in armed.items() if number is not None})
 
-    async def _add(self, spec: ProbeSpec, options: Options, group: str, wanted: list[_Requests]) -> None:
+    async def _add(self, spec: ProbeSpec, options: Options, group: str, wanted: list[Requests]) -> None:
         """A new probe; where it can be armed its requests are wanted."""
         try:
-            probe = await self._plan_probe(spec, options)
+            probe = await self.planning.probe(spec, options)
             self._session.probes[spec] = probe
-            wanted.append(_requests(probe, await self._checked_place(spec)))
+            wanted.append(await self.planning.requests(probe))
         except KexploreError as error:
             probe = self._session.probes.setdefault(spec, Probe(spec, None, ()))
             self._failed(probe, error)
@@ -230,10 +227,6 @@ class Arming:
         self.pace.disarmed(len(numbers), time.monotonic() - begin)
         return {int(number): Counters(*counters) for number, counters in answer["counters"].items()}
 
-    def scope(self, probe: Probe) -> Scope:
-        """What a filter may name at a probe."""
-        return Scope(probe.spec, probe.fields, self._session.opened().machine)
-
     async def check_filter(self, spec: ProbeSpec, condition: str) -> Filter | None:
         """What a filter would mean at a place where no probe is armed yet; None for the empty one.
 
@@ -241,7 +234,7 @@ class Arming:
             FilterError: It means nothing there.
             KexploreError: There is no such place.
         """
-        return (await self._plan_probe(spec, Options(condition=condition))).filter
+        return (await self.planning.probe(spec, Options(condition=condition))).filter
 
     def understand(self, probe: Probe, condition: str) -> Filter | None:
         """What a filter would mean at a probe; None for the empty one.
@@ -249,7 +242,7 @@ class Arming:
         Raises:
             FilterError: It means nothing there.
         """
-        return together(self._compile(probe, condition))
+        return together(self.planning.filters(probe, condition))
 
     async def set_filter(self, spec: ProbeSpec, condition: str) -> Probe:
         """Put another filter on an armed probe, which goes on counting.
@@ -269,7 +262,7 @@ class Arming:
                 raise AgentError(f"{spec} is not armed", "arm it first")
             before = [part.filter for part in probe.parts]
             try:
-                await self._filter(probe, self._compile(probe, condition))
+                await self._filter(probe, self.planning.filters(probe, condition))
             except AgentError:
                 if probe.calls is not None:  # one end may have taken it
                     await self._filter(probe, before)
@@ -317,83 +310,6 @@ class Arming:
 
     def _failed(self, probe: Probe, error: KexploreError) -> None:
         probe.state, probe.error = ProbeState.FAILED, error
-
-    async def _plan_probe(self, spec: ProbeSpec, options: Options) -> Probe:
-        """A probe that is not armed yet; of a call, with both of its probes."""
-        if spec.kind is ProbeKind.CALL:
-            entry, returns = [await self._plan_probe(half, Options()) for half in calls.halves(spec)]
-            probe = calls.join(spec, entry, returns, CONVENTIONS.get(self._session.opened().machine))
-        else:
-            symbol = self._session.resolve(spec)
-            prototype, fields, reads = await self._plan(spec, symbol)
-            if options.one_value:
-                fields, reads = fields[:1], reads[: sum(field.reads for field in fields[:1])]
-            probe = Probe(spec, prototype, fields, places.offset_in(spec, symbol), reads=reads)
-        probe.options = dataclasses.replace(options, engine=options.engine or self.engine)
-        chosen = self._compile(probe, options.condition)
-        for part, each in zip(probe.parts, chosen, strict=True):
-            part.filter = each
-            part.maxactive = probe.maxactive = options.maxactive if part.spec.kind is ProbeKind.RETURN else 0
-        probe.filter = together(chosen)
-        if options.aggregate is not None:
-            probe.aggregate = Aggregate(options.aggregate)
-        return probe
-
-    async def _plan(
-        self, spec: ProbeSpec, symbol: Symbol | None
-    ) -> tuple[Prototype | None, tuple[Field, ...], list[dict[str, Any]]]:
-        """What to read at each hit."""
-        session = self._session
-        prototype = session.catalog.prototype(symbol) if session.catalog and symbol else None
-        offset = places.offset_in(spec, symbol)
-        inlined = await session.debuginfo.arguments_at(symbol, offset) if symbol and offset else ()
-        return prototype, *plan_reads(spec, prototype, CONVENTIONS.get(session.opened().machine), offset, inlined)
-
-    def _compile(self, probe: Probe, condition: str) -> list[Filter | None]:
-        """What a filter asks at each end of a call, or of a probe."""
-        if probe.calls is not None:
-            return list(compile_for_call(condition, *map(self.scope, probe.parts)))
-        return [compile_filter(condition, self.scope(probe)) if condition.strip() else None]
-
-    async def _checked_place(self, spec: ProbeSpec) -> dict[str, Any]:
-        """The place as the protocol has it; what the kernel would refuse vaguely is refused with the exact cause."""
-        session = self._session
-        refusal = session.opened().refusal()
-        if refusal is not None:
-            raise refusal
-        symbol = session.resolve(spec)
-        if session.catalog is not None:
-            places.check(session.catalog, spec, symbol)
-            if symbol is not None:
-                await session.code.check(session.catalog, spec, symbol, places.offset_in(spec, symbol))
-        if spec.address is not None:
-            return {"address": spec.address}
-        return {"symbol": spec.symbol, "module": spec.module or (symbol and symbol.module) or "", "offset": spec.offset}
-
-
-_Requests = list[tuple[Probe, Message]]
-"""What the agent knows as probes, and the members of the request that arms each."""
-
-
-def _requests(probe: Probe, place: dict[str, Any]) -> _Requests:
-    """What arms a probe: a call takes two, of which the second is paired with the first."""
-    options = probe.options
-    return [
-        (
-            part,
-            {
-                "probe": {
-                    **place, "kind": part.spec.kind.value, "values": part.reads, "registers": options.registers,
-                    "maxactive": part.maxactive, "mechanism": options.mechanism,
-                    "engine": options.engine, "stacks": options.stacks,
-                    "aggregate": options.aggregate and options.aggregate.members(part),
-                },
-                "filter": part.filter and part.filter.to_request(),
-                **({"pair": True} if part is not probe.parts[0] else {}),
-            },
-        )
-        for part in probe.parts
-    ]  # fmt: skip
 
 
 def _whole(part: Probe) -> Probe:

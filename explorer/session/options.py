@@ -32,3 +32,8 @@ class Options:
     engine: str | None = None
     stacks: tuple[str, ...] = ()
     aggregate: Wanted | None = None
+
+    @property
+    def needs_bpf(self) -> bool:
+        """Whether only the bpf engine can do that."""
+        return self.engine == "bpf" or bool(self.stacks) or self.aggregate is not None

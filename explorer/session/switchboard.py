@@ -100,7 +100,7 @@ class Switchboard:
         old = self.session
         session = Session(target)
         session.limit = self._limit
-        session.arming.engine = self._engine
+        session.arming.planning.engine = self._engine
         with self._told(attempt):
             if old is not None and old.target is target:  # the same again: its agent is gone or to be started afresh
                 self._retire(old)

@@ -103,6 +103,20 @@ def test_a_flood_that_overflows_the_buffer_is_counted_to_the_last_hit() -> None:
         assert started.quit() == []
 
 
+def test_hits_inside_of_other_bpf_programs_are_told() -> None:
+    with agent(engine="bpf") as started:
+        probe = started.arm("htab_map_update_elem")
+        with subprocess.Popen(["sleep", "60"]) as process:
+            try:
+                started.ask("focus", pids=[process.pid])  # is written into a map, in which no program runs
+            finally:
+                process.kill()
+        assert started.disarm(probe)[0] == 0
+        if tuple(map(int, os.uname().release.split(".")[:2])) >= (6, 7):
+            assert ["hits of bpf probes were not counted" in told["message"] for told in started.problems] == [True]
+        assert started.quit() == []
+
+
 def test_a_hundred_probes_are_switched_by_one_program_and_leave_no_descriptor(bpf: Agent) -> None:
     first = bpf.arm(OPEN)
     names = programs().count(PROGRAM)

@@ -42,7 +42,7 @@ async def session() -> AsyncIterator[Session]:
 @pytest.fixture(params=["tracefs", "bpf"])
 async def by_either_engine(request: pytest.FixtureRequest) -> AsyncIterator[Session]:
     async with local_session(rows_outstanding=4000) as session:
-        session.arming.engine = request.param
+        session.arming.planning.engine = request.param
         yield session
         assert {part.engine for probe in session.probes.values() for part in probe.parts} <= {request.param}
 

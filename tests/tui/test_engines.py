@@ -84,9 +84,23 @@ async def test_what_is_refused_leaves_the_probe_as_it_was() -> None:
         await driver.until_shown("vfs_read stays as it was: bcc is not installed")
         await driver.until_shown("apt install python3-bpfcc")
         await _until_armed(driver, engine="auto")
-        assert _probe(driver) is not before
+        assert _probe(driver) is before, "nothing was disarmed to find that out"
         assert [probe["engine"] for probe in agent.armed.values()] == ["auto"]
         await driver.until_shown("tracefs kprobe", "#probes")
+
+
+async def test_a_probe_stays_armed_while_bpf_is_being_compiled() -> None:
+    agent = ScriptedAgent()
+    agent.prepared.clear()
+    async with running(agent) as driver:
+        await driver.arm(agent, READ)
+        await driver.press("4", "e")
+        await driver.until(lambda: "prepare" in agent.requests)
+        agent.hit(READ, [])
+        await driver.until(lambda: (probe := _probe(driver)) is not None and probe.counters.hits == 1)
+        assert [probe["engine"] for probe in agent.armed.values()] == ["auto"]
+        agent.prepared.set()
+        await _until_armed(driver, engine="bpf")
 
 
 async def test_filter_and_returns_that_are_followed_stay_with_another_engine() -> None:

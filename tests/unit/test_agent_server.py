@@ -42,6 +42,13 @@ def test_hello_says_what_it_is_and_why_it_cannot_probe(root: Path) -> None:
         assert started.quit() == []
 
 
+def test_where_bpf_is_not_possible_preparing_says_why(root: Path) -> None:
+    with agent("--root", str(root)) as started:
+        with pytest.raises(Refused, match="no kprobe events for perf"):
+            started.ask("prepare")
+        assert started.fact("kallsyms")[0]
+
+
 def test_facts_come_in_chunks_and_requests_pass_them(root: Path) -> None:
     with agent("--root", str(root)) as started:
         data, messages = started.fact("kallsyms")
