@@ -38,6 +38,8 @@ _MOST_TRIES = 3
 """Places tried for a jump, in each function."""
 _OPTIMISED_WITHIN = 3.0
 """Seconds until a breakpoint that can be a jump is one: the kernel waits until nobody can be in between."""
+_WAITED_FOR_JUMPS = 6.0
+"""Seconds after which no further place is waited at: the whole is not to take longer than 20."""
 _UNLIMITED = Budget(None, None)
 
 
@@ -131,6 +133,7 @@ class _Bench:
     def __init__(self, session: Session, process: Caller) -> None:
         self._session = session
         self._process = process
+        self._waited = 0.0
 
     async def counted(self, symbol: Symbol) -> Cost:
         """Of the function tracer, which counts calls and records nothing else."""
@@ -191,7 +194,7 @@ class _Bench:
         timed = {"int3": await self._rounds()}
         if await self._is_optimised(address):
             timed.clear()
-        if jump and await self._becomes_optimised(address):
+        if jump and self._waited < _WAITED_FOR_JUMPS and await self._becomes_optimised(address):
             timed["jump"] = await self._rounds()
         probe = await self._session.disarm(spec)
         after = await self._rounds()
@@ -234,12 +237,14 @@ class _Bench:
 
     async def _becomes_optimised(self, address: int) -> bool:
         """Whether the kernel makes a jump of it, for which it takes its time."""
-        deadline = asyncio.get_running_loop().time() + _OPTIMISED_WITHIN
-        while not await self._is_optimised(address):
-            if asyncio.get_running_loop().time() > deadline:
-                return False
+        began = asyncio.get_running_loop().time()
+        while not (optimised := await self._is_optimised(address)):
+            waited = asyncio.get_running_loop().time() - began
+            if waited > _OPTIMISED_WITHIN:
+                self._waited += waited
+                break
             await asyncio.sleep(0.1)
-        return True
+        return optimised
 
 
 def _options(mechanism: str) -> Options:
