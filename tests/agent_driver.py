@@ -153,8 +153,9 @@ class Agent:
 
     def ask(self, op: str, **members: Any) -> Message:
         """Send a request and wait for its answer."""
-        if op == "arm" and self._engine != "auto":
-            members["probe"] = {"engine": self._engine, **members["probe"]}
+        if self._engine != "auto":
+            for armed in [members] if op == "arm" else members["probes"] if op == "arm_many" else []:
+                armed["probe"] = {"engine": self._engine, **armed["probe"]}
         answer = self.answer(self.send(op, **members))[0]
         if op == "arm":
             self._armed.add(answer["probe"])

@@ -198,6 +198,18 @@ class ScriptedAgent:
         counters[4] += not_shown
         self._batch(number, [])
 
+    def cells(
+        self, symbol: str, cells: list[tuple[str | int | None, int | None, int, int]], *, kind: str = "entry",
+        unpaired: int = 0,
+    ) -> None:  # fmt: skip
+        """What an aggregating probe has counted: key, step, count, total; its hits are counted with that."""
+        number = self.number(symbol, kind)
+        hits = sum(count for _, _, count, _ in cells)
+        self._counters[number][0] += hits
+        self._counters[number][4] += hits
+        self._send({"op": "cells", "probe": number, "cells": [list(cell) for cell in cells], "unpaired": unpaired})
+        self._batch(number, [])
+
     def guard(
         self, symbol: str, state: str, *, rate: float, cost: float, enabled: float = 1.0, unseen: int = 0,
         cause: str = "",
@@ -310,7 +322,7 @@ class ScriptedAgent:
             if name in self.refusals:
                 return protocol.error(None, *self.refusals[name])
         asked, stacks = probe.get("engine"), probe.get("stacks")
-        by_bpf = asked == "bpf" or bool(stacks)
+        by_bpf = asked == "bpf" or bool(stacks) or probe.get("aggregate") is not None
         if by_bpf and self.bpf_refusal is not None:
             return protocol.error(None, *self.bpf_refusal)
         if stacks and asked == "tracefs":

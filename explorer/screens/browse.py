@@ -13,6 +13,7 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Input, Static
 
+from explorer.screens import kernel_counts
 from explorer.screens.disassembly import DisassemblyScreen
 from explorer.screens.group_requests import GroupRequests
 from explorer.screens.inspector import InspectorScreen
@@ -335,6 +336,11 @@ class BrowseScreen(PanedScreen):
         """Change the probe under the cursor."""
         if self.probes.selected is not None and self._session is not None:
             self._requests.change(self._session, self.probes.selected, ProbeChange(change))
+
+    def action_count_probe(self) -> None:
+        """Count the hits of the probe under the cursor in the kernel."""
+        if self._session is not None and self.probes.selected is not None:
+            self._requests.make(kernel_counts.look(self._requests, self._session, self.probes.selected.spec))
 
     def action_budget(self) -> None:
         """Edit what the probes may cost."""

@@ -10,16 +10,15 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
-from textual.strip import Strip
-from textual.widget import Widget
 
 from explorer.screens.probe_requests import ProbeRequests
 from explorer.session.change import Change
 from explorer.session.code_words import remark, spec_at
 from explorer.session.kernel_code import Listing
 from explorer.session.session import Session
-from explorer.widgets.cells import count, strip
+from explorer.widgets.cells import count
 from explorer.widgets.code_list import CodeList
+from explorer.widgets.heading import Heading
 from explorer.widgets.key_bar import KeyBar
 from explorer.widgets.line_view import LineView
 from explorer.widgets.palette import BRIGHT, ERROR, MUTED, TEXT, WARNING
@@ -33,24 +32,6 @@ class _Visit:
 
     symbol: Symbol
     row: int
-
-
-class CodeHeading(Widget):
-    """Which function is listed, and what is to be known of it before one picks a place in it."""
-
-    def __init__(self, *, id: str) -> None:
-        super().__init__(id=id)
-        self._lines: list[list[Segment]] = []
-
-    def say(self, *lines: list[Segment]) -> None:
-        """Show other lines."""
-        self._lines = list(lines)
-        self.refresh()
-
-    def render_line(self, y: int) -> Strip:
-        """One of the two lines."""
-        segments = self._lines[y] if y < len(self._lines) else []
-        return strip(segments, self.size.width, self.rich_style)
 
 
 class DisassemblyScreen(Screen[None]):
@@ -77,13 +58,13 @@ class DisassemblyScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         """Heading, instructions, keys."""
-        yield CodeHeading(id="code-heading")
+        yield Heading(id="code-heading")
         yield CodeList(id="code")
         yield KeyBar(id="keys")
 
     def on_mount(self) -> None:
         """Read the function."""
-        self._heading, self._code = self.query_one(CodeHeading), self.query_one(CodeList)
+        self._heading, self._code = self.query_one(Heading), self.query_one(CodeList)
         self._code.focus()
         self._session.subscribe(self._heard)
         self._open(self.symbol)

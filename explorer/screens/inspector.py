@@ -2,53 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import ClassVar
 
 from rich.segment import Segment
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
-from textual.strip import Strip
-from textual.widget import Widget
 
 from explorer.session.events import Event
 from explorer.session.latencies import duration
 from explorer.session.session import Session
 from explorer.widgets import event_line
-from explorer.widgets.cells import count, strip
+from explorer.widgets.cells import count
+from explorer.widgets.heading import Heading
 from explorer.widgets.key_bar import KeyBar
 from explorer.widgets.palette import BRIGHT, MUTED, TEXT
 from explorer.widgets.register_table import RegisterTable
 from explorer.widgets.stack_view import StackView
-
-
-class EventHeading(Widget):
-    """Which event is inspected: two lines, the second with its values."""
-
-    def __init__(self, *, id: str) -> None:
-        super().__init__(id=id)
-        self._lines: list[list[Segment]] = []
-
-    def show(self, session: Session, event: Event) -> None:
-        """Show another event."""
-        probe = event.probe
-        position = f"event {count(event.number)} of {count(session.journal.last_number)}"
-        when = f"{event.time / 1e9:.6f} s  cpu {event.cpu}  {event_line.process(event)}"
-        context = f"  in {event.context} context" if event.context != "task" else ""
-        if event.call is not None:
-            took = event.call.cause if event.call.latency is None else f"took {duration(event.call.latency)}"
-            context += f"  {took}  registers: at its entry"
-        self._lines = [
-            [Segment(f" {probe.spec}", BRIGHT), Segment(f"  {position}", MUTED), Segment(f"  {when}{context}", TEXT)],
-            list(event_line.draw_values(session.describe(event))),
-        ]
-        self.refresh()
-
-    def render_line(self, y: int) -> Strip:
-        """One of the two lines."""
-        segments: Iterable[Segment] = self._lines[y] if y < len(self._lines) else ()
-        return strip(segments, self.size.width, self.rich_style)
 
 
 class InspectorScreen(Screen[int]):
@@ -82,7 +52,7 @@ class InspectorScreen(Screen[int]):
 
     def compose(self) -> ComposeResult:
         """Heading, registers, stacks, keys."""
-        yield EventHeading(id="event")
+        yield Heading(id="event")
         yield RegisterTable(id="registers")
         yield StackView(id="stacks")
         yield KeyBar(id="keys")
@@ -139,9 +109,23 @@ class InspectorScreen(Screen[int]):
         words = "the call stacks as text" if at_stacks else "the registers as text"
         self.notify(words, title="copied", markup=False, timeout=3)
 
+    def _heading(self, event: Event) -> list[list[Segment]]:
+        """Which event is inspected, and its values."""
+        probe, journal = event.probe, self._session.journal
+        position = f"event {count(event.number)} of {count(journal.last_number)}"
+        when = f"{event.time / 1e9:.6f} s  cpu {event.cpu}  {event_line.process(event)}"
+        context = f"  in {event.context} context" if event.context != "task" else ""
+        if event.call is not None:
+            took = event.call.cause if event.call.latency is None else f"took {duration(event.call.latency)}"
+            context += f"  {took}  registers: at its entry"
+        return [
+            [Segment(f" {probe.spec}", BRIGHT), Segment(f"  {position}", MUTED), Segment(f"  {when}{context}", TEXT)],
+            list(event_line.draw_values(self._session.describe(event))),
+        ]
+
     def _draw(self) -> None:
         self._shown = event = self._session.journal[self.number]
-        self.query_one(EventHeading).show(self._session, event)
+        self.query_one(Heading).say(*self._heading(event))
         self._registers.show(self._session, event)
         self.set_class(event.stacks is not None, "-has-stacks")
         if event.stacks is not None:

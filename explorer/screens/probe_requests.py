@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import enum
 import functools
@@ -14,6 +15,7 @@ from explorer.screens.budget import BudgetScreen
 from explorer.screens.confirm import ConfirmScreen
 from explorer.screens.filter_editor import FilterScreen
 from explorer.session import balance, family, hot_functions
+from explorer.session.aggregates import Wanted
 from explorer.session.budget import Budget
 from explorer.session.options import Options
 from explorer.session.probe import Probe, ProbeState
@@ -26,6 +28,8 @@ from symbols.symbol import Symbol
 Request = Coroutine[object, object, object]
 Choice = TypeVar("Choice")
 
+_SLOW = 1.0
+"""Seconds of arming anew after which the user is told why it takes so long."""
 _ENGINES = ("auto", "bpf", "tracefs")
 _STACKS: tuple[tuple[str, ...], ...] = ((), ("kernel",), ("kernel", "user"))
 
@@ -111,9 +115,19 @@ class ProbeRequests:
                 engine = "auto" if stacks and options.engine == "tracefs" else options.engine  # which has none
                 self.make(self._rearm(session, probe, dataclasses.replace(options, stacks=stacks, engine=engine)))
 
-    async def _rearm(self, session: Session, probe: Probe, options: Options) -> None:
+    async def count(self, session: Session, probe: Probe, wanted: Wanted | None) -> None:
+        """Have a probe's hits counted in the kernel, or recorded again; where that is refused, it stays as it was."""
+        engine = "auto" if probe.options.engine == "tracefs" else probe.options.engine  # which has no maps
+        options = dataclasses.replace(
+            probe.options, engine=engine, registers=wanted is None, stacks=(), aggregate=wanted
+        )
+        await self._rearm(session, probe, options, told=wanted is None)
+
+    async def _rearm(self, session: Session, probe: Probe, options: Options, *, told: bool = True) -> None:
         """Arm a probe anew, tell what it has become, or that it stays as it was and why."""
         spec = probe.spec
+        words = "compiling the bpf program", f"{spec} stays armed as it is until then"
+        slow = asyncio.get_running_loop().call_later(_SLOW, self.tell, *words) if options.needs_bpf else None
         try:
             armed = await session.arming.rearm(spec, options)
         except KexploreError as error:
@@ -122,7 +136,11 @@ class ProbeRequests:
                 raise
             self.refused(KexploreError(f"{spec} stays as it was: {error.message}", error.hint))
         else:
-            self.tell(f"{spec} is armed anew", mechanism_words.sentence(armed))
+            if told:
+                self.tell(f"{spec} is armed anew", mechanism_words.sentence(armed))
+        finally:
+            if slow is not None:
+                slow.cancel()
 
     def _edit_filter(self, session: Session, probe: Probe) -> None:
         """Let the user edit the filter of an armed probe, which goes on counting meanwhile."""

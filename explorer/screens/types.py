@@ -18,11 +18,12 @@ from textual.widgets import Input
 from explorer.session.change import Change
 from explorer.session.session import Session
 from explorer.widgets.cells import count
+from explorer.widgets.heading import Heading
 from explorer.widgets.key_bar import KeyBar
 from explorer.widgets.line_view import LineView
 from explorer.widgets.search_box import SearchBox
 from explorer.widgets.type_list import Listed, TypeList
-from explorer.widgets.type_view import TypeText, TypeView, columns, detail, heading
+from explorer.widgets.type_view import TypeView, columns, detail, heading
 from symbols.btf_format import Kind
 from symbols.errors import KexploreError
 from symbols.prototype_types import types_of
@@ -101,19 +102,19 @@ class TypesScreen(Screen[str | None]):
                 yield TypeBox(id="type-query")
                 yield TypeList(id="types")
             with Vertical(id="type-shown"):
-                yield TypeText(id="type-heading")
-                yield TypeText(id="type-columns")
+                yield Heading(id="type-heading")
+                yield Heading(id="type-columns")
                 yield TypeView(id="members")
-                yield TypeText(id="type-detail")
+                yield Heading(id="type-detail")
         yield KeyBar(id="keys")
 
     def on_mount(self) -> None:
         """Start where a query goes on, or in the list of a prototype's types."""
         self.box, self.types = self.query_one(TypeBox), self.query_one(TypeList)
         self.members = self.query_one(TypeView)
-        self._heading = self.query_one("#type-heading", TypeText)
-        self._columns = self.query_one("#type-columns", TypeText)
-        self._detail = self.query_one("#type-detail", TypeText)
+        self._heading = self.query_one("#type-heading", Heading)
+        self._columns = self.query_one("#type-columns", Heading)
+        self._detail = self.query_one("#type-detail", Heading)
         self.box.placeholder = "types by a few letters"
         self.box.value = self._typed_before
         self.box.cursor_position = len(self.box.value)
@@ -231,9 +232,9 @@ class TypesScreen(Screen[str | None]):
         tree, node = self.members.tree_shown, self.members.selected
         before = f" · from {self._history[-1].tree.named.text}" if self._history else ""
         self.query_one("#type-shown").border_title = f"members{before}"
-        self._heading.show(heading(tree, self._heading.size.width) if tree is not None else [])
-        self._columns.show(columns(tree, self.members.size.width) if tree is not None else [])
-        self._detail.show(detail(tree, node) if tree is not None and node is not None else [])
+        self._heading.say(*(heading(tree, self._heading.size.width) if tree is not None else ()))
+        self._columns.say(*(columns(tree, self.members.size.width) if tree is not None else ()))
+        self._detail.say(*(detail(tree, node) if tree is not None and node is not None else ()))
 
     @on(LineView.Chosen, "#members")
     def _member_chosen(self) -> None:

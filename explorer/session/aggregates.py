@@ -6,6 +6,7 @@ The agent sends totals, by the *step* that a number falls in (``explorer.agent.a
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -171,3 +172,19 @@ class Aggregate:
             for key, steps in cells.items()
         ]
         return sorted(rows, key=lambda row: (-row.count, str(row.key)))
+
+
+def choices(probe: Probe) -> tuple[list[str], list[str]]:
+    """What the hits of a probe can be counted by, and the sizes of what; see ``Wanted``."""
+    entry, last = probe.parts[0], probe.parts[-1]
+    sizes = LATENCY if probe.calls is not None else ""
+    return ["", *KEYS, *_numbers(entry)], [sizes, *_numbers(last)]
+
+
+def _numbers(probe: Probe) -> list[str]:
+    names = []
+    for field in probe.fields:
+        with contextlib.suppress(KexploreError):
+            _named(probe, field.name, ())
+            names.append(field.name)
+    return names

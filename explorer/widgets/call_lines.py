@@ -77,11 +77,11 @@ def _histogram(calls: Calls, width: int) -> Iterator[list[Segment]]:
             Segment("≥ ", FAINT),
             Segment(fit_right(duration(bucket.least), 6), MUTED),
             Segment(fit_right(short_count(bucket.calls), 6) + " ", TEXT if bucket.calls else FAINT),
-            Segment(_bar(bucket.calls, most, room), LOCATION),
+            Segment(bar(bucket.calls, most, room), LOCATION),
         ]
 
 
-def _bar(calls: int, most: int, width: int) -> str:
-    """Of at least an eighth of a cell where there is anything at all."""
-    eighths = -(-calls * width * 8 // most)
+def bar(number: int, most: int, width: int) -> str:
+    """As long as the number is large; at least an eighth of a cell where there is anything at all."""
+    eighths = -(-number * width * 8 // most)
     return "█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()

@@ -29,6 +29,11 @@ def no_events(session: Session | None, attempt: Attempt | None, width: int) -> L
             *_key("r", "arm one at its return: what it returned shows here"),
             *_key("b", "arm both as one: a line a call, with how long it took"),
         ]
+    if all(probe.aggregate is not None for probe in armed):
+        return [
+            [Segment("Hits are counted in the kernel: none is shown as an event.", TEXT)],
+            *_key("h", "on a probe, what they come to"),
+        ]
     hits = sum(probe.counters.hits for probe in armed)
     if hits:
         unseen = sum(probe.counters.not_shown for probe in armed)

@@ -14,9 +14,10 @@ from explorer.widgets.palette import MUTED
 def short(probe: Probe, width: int) -> str:
     """``bpf kprobe +stack``, as much of it as fits, whole words only; "" before it is known."""
     engine = "/".join(dict.fromkeys(part.engine for part in probe.parts))
-    asked = (probe.part_of or probe).options.stacks
-    stacks = f" +stack{'s' if len(asked) > 1 else ''}" if asked else ""
-    forms = (name(probe) + stacks, engine + stacks, engine)
+    whole = probe.part_of or probe
+    asked = whole.options.stacks
+    more = f" +stack{'s' if len(asked) > 1 else ''}" if asked else " counting" if whole.aggregate else ""
+    forms = (name(probe) + more, engine + more, engine)
     return next((words for words in forms if cell_len(words) <= width), "")
 
 
@@ -32,7 +33,7 @@ def sentence(probe: Probe | None) -> str:
     parts = (part for part in probe.parts if part.mechanism_cause)
     causes = "; ".join(dict.fromkeys(part.mechanism_cause for part in parts))
     stacks = " and ".join({"kernel": "kernel's", "user": "process's"}[each] for each in probe.options.stacks)
-    recorded = f" with the {stacks} stack" if stacks else ""
+    recorded = f" with the {stacks} stack" if stacks else " that counts in the kernel" if probe.aggregate else ""
     unknown = "; what it missed is not known" if not all(part.missed_is_known for part in probe.parts) else ""
     return f"{name(probe)}{recorded}{f': {causes}' if causes else ''}{unknown}"
 

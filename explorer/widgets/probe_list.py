@@ -56,6 +56,8 @@ class ProbeList(LineView):
         Binding("s", "screen.change_probe('stacks')", "Stacks", id="probes.stacks",
                 tooltip="Arm the probe anew with the kernel's call stack in each event, with the process's too, "
                 "without: Enter on an event shows them; only bpf records them"),
+        Binding("h", "screen.count_probe", "Count", id="probes.count",
+                tooltip="Count its hits in the kernel, by a key and by sizes, in place of recording them; needs bpf"),
         Binding("m", "screen.change_probe('follow_more')", "More returns", show=False, id="probes.follow-more",
                 tooltip="Arm the return anew so that more calls can be followed at once: where returns were missed"),
         Binding("enter", "choose", "Card", id="probes.card",

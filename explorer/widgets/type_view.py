@@ -9,11 +9,9 @@ from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual.binding import Binding, BindingType
-from textual.strip import Strip
-from textual.widget import Widget
 
 from explorer.widgets.card_lines import Line, paragraph
-from explorer.widgets.cells import fit, fit_right, strip
+from explorer.widgets.cells import fit, fit_right
 from explorer.widgets.line_view import LineView
 from explorer.widgets.palette import BRIGHT, ERROR, FAINT, KEY, LOCATION, MUTED, NAME, TEXT, TYPE, WARNING
 from symbols.btf_format import Kind
@@ -157,24 +155,6 @@ class TypeView(LineView):
         self._renew()
         self.reveal(self.cursor)
         self.post_message(self.Moved(self))
-
-
-class TypeText(Widget):
-    """A few lines of text around the tree, cut where they do not fit."""
-
-    def __init__(self, *, id: str) -> None:
-        super().__init__(id=id)
-        self._lines: list[Line] = []
-
-    def show(self, lines: list[Line]) -> None:
-        """Show other lines."""
-        self._lines = lines
-        self.refresh()
-
-    def render_line(self, y: int) -> Strip:
-        """One line."""
-        segments = self._lines[y] if y < len(self._lines) else []
-        return strip(segments, self.size.width, self.rich_style)
 
 
 def heading(tree: TypeTree, width: int) -> list[Line]:

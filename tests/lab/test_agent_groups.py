@@ -69,19 +69,27 @@ def test_500_probes_count_are_disarmed_and_deleted_after_the_farewell() -> None:
         assert started.end() == 0
 
 
-def test_each_refusal_is_told_and_keeps_no_other_from_being_armed() -> None:
-    with agent() as started:
-        probes = wanted(CALLED, "no_such_function", "kprobe_dispatcher", "vfs_read")
-        probes[3]["filter"] = {"kernel": [["==", ["value", 7], 1]], "agent": []}
-        good, unknown, blacklisted, bad_filter = started.ask("arm_many", probes=probes)["results"]
-        assert unknown["code"] == "unknown symbol"
-        assert "kprobe blacklist" in blacklisted["message"]
-        assert bad_filter["code"] == "bad request"
-        call()
-        with pytest.raises(Refused, match="no probe 99 is armed"):
-            started.ask("disarm_many", probes=[good["probe"], 99])
-        [(number, counters)] = started.ask("disarm_many", probes=[good["probe"]])["counters"].items()
-        assert (number, counters[0]) == (str(good["probe"]), CALLS)
+def test_each_refusal_is_told_and_keeps_no_other_from_being_armed(either_engine: Agent) -> None:
+    probes = wanted(CALLED, "no_such_function", "kprobe_dispatcher", "vfs_read")
+    probes[3]["filter"] = {"kernel": [["==", ["value", 7], 1]], "agent": []}
+    good, unknown, blacklisted, bad_filter = either_engine.ask("arm_many", probes=probes)["results"]
+    assert unknown["code"] == "unknown symbol"
+    assert "kprobe blacklist" in blacklisted["message"]
+    assert bad_filter["code"] == "bad request"
+    call()
+    with pytest.raises(Refused, match="no probe 99 is armed"):
+        either_engine.ask("disarm_many", probes=[good["probe"], 99])
+    [(number, counters)] = either_engine.ask("disarm_many", probes=[good["probe"]])["counters"].items()
+    assert (number, counters[0]) == (str(good["probe"]), CALLS)
+
+
+def test_a_hundred_probes_of_bpf_count_and_leave_nothing_to_delete(agent_of_bpf: Agent) -> None:
+    numbers = arm_many(agent_of_bpf, *quiet_functions(99), CALLED)
+    call()
+    counters: dict[str, list[int]] = {}
+    for begin in range(0, len(numbers), MOST_AT_ONCE):
+        counters |= agent_of_bpf.ask("disarm_many", probes=numbers[begin : begin + MOST_AT_ONCE])["counters"]
+    assert [counters[str(number)][0] for number in numbers] == [0] * 99 + [CALLS]
 
 
 def test_an_explorer_that_dies_while_it_arms_leaves_nothing() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -101,6 +102,32 @@ def test_a_flood_that_overflows_the_buffer_is_counted_to_the_last_hit() -> None:
         assert hits == lost + not_shown + len(started.rows)
         assert started.lost == lost
         assert started.quit() == []
+
+
+def test_a_filter_that_tracefs_cannot_decide_takes_bpf_once_that_has_proved_itself(bpf: Agent) -> None:
+    """``%`` is nothing that event filters know."""
+    odd = ["==", ["%", ["value", 0], 2], 1]
+    asked: dict[str, Any] = {
+        "symbol": GETPGID, "kind": "entry", "values": [{"register": "di", "dereference": [0x70], "type": "s32"}],
+        "engine": "auto",
+    }  # fmt: skip
+    with agent() as fresh:
+        unproved = fresh.ask("arm", probe=asked, filter={"kernel": [], "agent": [odd]})
+        assert unproved["engine"] == "tracefs", "there at once: nobody waits for the compiler"
+        fresh.disarm(unproved["probe"])
+        assert fresh.quit() == []
+    bpf.disarm(bpf.arm(GETPGID))  # it has proved itself by now
+    armed = bpf.ask("arm", probe=asked, filter={"kernel": [], "agent": [odd]})
+    assert (armed["engine"], armed["cause"]) == ("bpf", "it decides in the kernel what tracefs cannot")
+    plain = bpf.ask("arm", probe=asked, filter={"kernel": [["==", ["value", 0], 1]], "agent": []})
+    assert plain["engine"] == "tracefs", "what both can do is left where it is at once"
+    for number in (0, 1, 2, 3):
+        with contextlib.suppress(ProcessLookupError):
+            os.getpgid(number)
+    hits, _, _, filtered, _ = bpf.disarm(armed["probe"])
+    assert hits - filtered == len(bpf.rows_of(armed["probe"])) >= 2
+    assert {row[7][0] for row in bpf.rows_of(armed["probe"])} == {1, 3}
+    bpf.disarm(plain["probe"])
 
 
 def test_hits_inside_of_other_bpf_programs_are_told() -> None:

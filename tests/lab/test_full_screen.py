@@ -14,23 +14,25 @@ import sys
 import termios
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from tests.lab.tracing_state import DEADLINE, TRACEFS, tracing_state, wait_for_state
+from tests.lab.tracing_state import DEADLINE, tracing_state, wait_for_state
 
-DEFINITIONS = TRACEFS / "dynamic_events"
+OPEN = "do_sys_openat2"
+KPROBES = Path("/sys/kernel/debug/kprobes/list")
 
 
 class Terminal:
     """The program in a pseudo terminal of 80x24, and what it has written so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, engine: str) -> None:
         self.parent, child = pty.openpty()
         fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "explorer.cli"], stdin=child, stdout=child, stderr=child, start_new_session=True,
-            env={**os.environ, "TERM": "xterm-256color"},
+            [sys.executable, "-m", "explorer.cli", "--engine", engine], stdin=child, stdout=child, stderr=child,
+            start_new_session=True, env={**os.environ, "TERM": "xterm-256color"},
         )  # fmt: skip
         os.close(child)
         self.written = b""
@@ -66,25 +68,28 @@ def send(number: signal.Signals) -> Callable[[Terminal], None]:
 
 
 @pytest.mark.parametrize(
-    ("end", "codes"),
+    ("end", "codes", "engine"),
     [
-        (quit_by_key, {0}),
-        (send(signal.SIGTERM), {0, 143}),
-        (send(signal.SIGKILL), {-9}),
-        (hang_up, {0, 129}),
+        (quit_by_key, {0}, "tracefs"),
+        (send(signal.SIGTERM), {0, 143}, "tracefs"),
+        (send(signal.SIGKILL), {-9}, "tracefs"),
+        (hang_up, {0, 129}, "tracefs"),
+        (quit_by_key, {0}, "bpf"),
+        (send(signal.SIGKILL), {-9}, "bpf"),
     ],
-    ids=["q", "SIGTERM", "kill -9", "closed terminal"],
+    ids=["q", "SIGTERM", "kill -9", "closed terminal", "q, bpf", "kill -9, bpf"],
 )  # fmt: skip
-def test_whatever_ends_it_nothing_is_left(end: Callable[[Terminal], None], codes: set[int]) -> None:
+def test_whatever_ends_it_nothing_is_left(end: Callable[[Terminal], None], codes: set[int], engine: str) -> None:
     before = tracing_state()
-    terminal = Terminal()
+    armed = KPROBES.read_text().count(OPEN)
+    terminal = Terminal(engine)
     try:
         terminal.shows("can be probed")
-        terminal.type("do_sys_openat2")
+        terminal.type(OPEN)
         terminal.shows("const char")
         terminal.type("\r")
         terminal.type(" r")
-        terminal.until(lambda: DEFINITIONS.read_text().count("kexplore_") == 2, "two armed probes")
+        terminal.until(lambda: KPROBES.read_text().count(OPEN) == armed + 2, "two armed probes")
         subprocess.run(["cat", "/nonexistent"], stderr=subprocess.DEVNULL, check=False)
         terminal.shows("ENOENT")
         end(terminal)

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tests.agent_driver import agent
+from tests.agent_driver import Agent
 from tests.lab.test_trace_command import KEXPLORE, OPEN
 from tests.lab.tracing_state import DEADLINE
 
@@ -35,20 +35,19 @@ def trace(*options: str) -> bytes:
     return result.stdout
 
 
-def test_they_come_out_of_the_kernel_as_they_are() -> None:
-    with agent() as started:
-        started.credit(10_000)
-        values = [{"register": "si", "dereference": [0], "type": "string"}]
-        probe = started.arm(OPEN, values=values)
-        subprocess.run(COMMAND[1:], check=True)
-        started.disarm(probe)
-        seen = {(row[5], row[7][0]) for row in started.rows_of(probe)}
-        assert tuple(name.decode("utf-8", "surrogateescape") for name in (COMM, FILE)) in seen
+def test_they_come_out_of_the_kernel_as_they_are(either_engine: Agent) -> None:
+    values = [{"register": "si", "dereference": [0], "type": "string"}]
+    probe = either_engine.arm(OPEN, values=values)
+    subprocess.run(COMMAND[1:], check=True)
+    either_engine.disarm(probe)
+    seen = {(row[5], row[7][0]) for row in either_engine.rows_of(probe)}
+    assert tuple(name.decode("utf-8", "surrogateescape") for name in (COMM, FILE)) in seen
 
 
+@pytest.mark.parametrize("engine", ["tracefs", "bpf"])
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_they_are_printed_so_that_no_terminal_and_no_reader_of_lines_is_moved(form: str) -> None:
-    printed = trace(*(["--json"] if form == "json" else []))
+def test_they_are_printed_so_that_no_terminal_and_no_reader_of_lines_is_moved(form: str, engine: str) -> None:
+    printed = trace("--engine", engine, *(["--json"] if form == "json" else []))
     assert all(byte == 0x0A or byte >= 0x20 for byte in printed), "no control characters"
     assert b"owned" in printed
     if form == "text":

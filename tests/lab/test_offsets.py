@@ -117,7 +117,8 @@ def disassembled() -> list[dict[str, Any]]:
     return [json.loads(line) for line in result.stdout.splitlines()]
 
 
-def test_a_place_inside_a_function_is_hit_with_the_registers_of_that_place() -> None:
+@pytest.mark.parametrize("engine", ["tracefs", "bpf"])
+def test_a_place_inside_a_function_is_hit_with_the_registers_of_that_place(engine: str) -> None:
     lines = disassembled()
     # ftrace's call is the first instruction but where an endbr64, or what replaced it, stands before it.
     assert [line["role"] for line in lines[:2]] in (["entry", "ftrace"], ["ftrace", "code"])
@@ -125,7 +126,7 @@ def test_a_place_inside_a_function_is_hit_with_the_registers_of_that_place() -> 
     assert all(line["mnemonic"] for line in lines[:10])
     name = f"vfs_read+{place['offset']:#x}"
     address = f"{place['address']:#x}"
-    traced = kexplore("trace", "--json", name, address, "--", "cat", "/etc/hostname")
+    traced = kexplore("trace", "--json", "--engine", engine, name, address, "--", "cat", "/etc/hostname")
     assert traced.returncode == 0, traced.stderr
     *events, last = [json.loads(line) for line in traced.stdout.splitlines()]
     by_probe = {probe: [event for event in events if event["probe"] == probe] for probe in (name, address)}

@@ -64,10 +64,11 @@ def somebody_elses() -> Iterator[None]:
         define("-:others/mine")
 
 
-def test_cat_is_seen_opening_its_files(somebody_elses: None) -> None:
+@pytest.mark.parametrize("engine", ["tracefs", "bpf"])
+def test_cat_is_seen_opening_its_files(engine: str, somebody_elses: None) -> None:
     """One of them is missing, which its exit code tells."""
     script = "echo $$ >&2; exec cat /etc/passwd /nonexistent/file"
-    events, summary, result = traced(OPEN, f"{OPEN}%return", "--", "sh", "-c", script)
+    events, summary, result = traced("--engine", engine, OPEN, f"{OPEN}%return", "--", "sh", "-c", script)
     assert result.returncode == 1, "it passes through"
     pid = int(next(line for line in result.stderr.splitlines() if line.isdigit()))
     [opened] = [e for e in events if e["kind"] == "entry" and e["values"]["filename"]["text"] == "/etc/passwd"]
