@@ -105,8 +105,8 @@ def test_a_flood_that_overflows_the_buffer_is_counted_to_the_last_hit() -> None:
 
 
 def test_a_filter_that_tracefs_cannot_decide_takes_bpf_once_that_has_proved_itself(bpf: Agent) -> None:
-    """``%`` is nothing that event filters know."""
-    odd = ["==", ["%", ["value", 0], 2], 1]
+    """Event filters know ``&`` only as a test for any bit."""
+    odd = ["==", ["&", ["value", 0], 1], 1]
     asked: dict[str, Any] = {
         "symbol": GETPGID, "kind": "entry", "values": [{"register": "di", "dereference": [0x70], "type": "s32"}],
         "engine": "auto",
