@@ -13,17 +13,14 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Input, Static
 
-from explorer.screens import kernel_counts
 from explorer.screens.disassembly import DisassemblyScreen
-from explorer.screens.group_requests import GroupRequests
 from explorer.screens.inspector import InspectorScreen
-from explorer.screens.panes import PanedScreen
-from explorer.screens.probe_requests import ProbeChange, ProbeRequests
+from explorer.screens.probing import ProbingScreen
 from explorer.screens.types import PREFIX, TypesScreen
 from explorer.session.change import Change
 from explorer.session.finding import Found, asks_for_armed
 from explorer.session.live_search import LiveSearch
-from explorer.session.probe_spec import ProbeKind, ProbeSpec
+from explorer.session.probe_spec import ProbeSpec
 from explorer.session.session import Session
 from explorer.session.switchboard import Switchboard
 from explorer.terminal import SMALLEST
@@ -33,7 +30,6 @@ from explorer.widgets.explanations import no_events
 from explorer.widgets.function_card import FunctionCard
 from explorer.widgets.function_list import FunctionList
 from explorer.widgets.key_bar import KeyBar
-from explorer.widgets.kin_lines import next_of_kin
 from explorer.widgets.line_view import LineView
 from explorer.widgets.probe_list import ProbeList
 from explorer.widgets.query_note import QueryNote
@@ -48,7 +44,7 @@ _TYPING, _REFRESH_TYPING = 0.5, 0.25
 """The same while a query is typed, which is so many seconds after each letter: drawing makes keys wait."""
 
 
-class BrowseScreen(PanedScreen):
+class BrowseScreen(ProbingScreen):
     """Shows the session of a switchboard."""
 
     HELP: ClassVar[str] = "everywhere"
@@ -64,11 +60,7 @@ class BrowseScreen(PanedScreen):
         self._switchboard = switchboard
         self.ready = False
         """Whether the panes are there."""
-        self._session: Session | None = None
-        self._requests = ProbeRequests(self)
-        self._groups = GroupRequests(self._requests)
         self._search = LiveSearch(self._list)
-        self._listed: Found | None = None
         self._changes: set[Change] = set()
         self._drawn = self._typed = 0.0
         self._states: list[tuple[ProbeSpec, object]] = []
@@ -175,7 +167,8 @@ class BrowseScreen(PanedScreen):
 
     def _draw_titles(self) -> None:
         session = self._session
-        self.events.explain(no_events(session, self._switchboard.attempt, self.events.size.width))
+        if width := self.events.size.width:  # laid out; before that no line could be broken
+            self.events.explain(no_events(session, self._switchboard.attempt, width))
         typed = self.search_box.value.strip()
         only = session is not None and session.catalog is not None and session.catalog.inlined_only(typed)
         inlined = Content(f"{typed} is inlined only: i, in the list, tells where" if only else "")
@@ -207,10 +200,6 @@ class BrowseScreen(PanedScreen):
             self._browse_types(query)
         else:
             self._ask()
-
-    @property
-    def _looked_at(self) -> Symbol | None:
-        return self.card.symbol if self.focused is self.card else self.functions.selected
 
     def action_code(self) -> None:
         """The instructions of the function that is looked at, to pick places for probes from."""
@@ -299,71 +288,6 @@ class BrowseScreen(PanedScreen):
             return
         self.card.show(self._session, self._session.resolve(probe.spec))
         self.action_focus_pane("card")
-
-    def action_toggle_probe(self, kind: str) -> None:
-        """Arm or disarm a probe on the function that is looked at."""
-        session, symbol = self._session, self._looked_at
-        if session is not None and symbol is not None:
-            self._requests.toggle(session, symbol, ProbeKind(kind))
-
-    def action_toggle_variants(self) -> None:
-        """Arm or disarm the function that is looked at with all that the compiler made of it."""
-        session, symbol = self._session, self._looked_at
-        if session is not None and symbol is not None:
-            self._requests.toggle_variants(session, symbol)
-
-    def action_next_of_kin(self, step: int) -> None:
-        """Look at another function that comes of the same name."""
-        session, symbol = self._session, self._looked_at
-        if session is not None and symbol is not None:
-            self.card.show(session, next_of_kin(session, symbol, step))
-            self.action_focus_pane("card")
-
-    def action_inlined(self) -> None:
-        """Where the function that is looked at was inlined."""
-        if self._session is not None:
-            query = self.search_box.value.strip()
-            self._requests.make(self._show_inlined(self._session, self._looked_at, query))
-
-    async def _show_inlined(self, session: Session, symbol: Symbol | None, query: str) -> None:
-        from explorer.screens import inlined  # reading DWARF takes a while to import
-
-        screen = await inlined.screen_for(session, symbol, query)
-        if screen is not None:
-            self.app.push_screen(screen)
-
-    def action_change_probe(self, change: str) -> None:
-        """Change the probe under the cursor."""
-        if self.probes.selected is not None and self._session is not None:
-            self._requests.change(self._session, self.probes.selected, ProbeChange(change))
-
-    def action_count_probe(self) -> None:
-        """Count the hits of the probe under the cursor in the kernel."""
-        if self._session is not None and self.probes.selected is not None:
-            self._requests.make(kernel_counts.look(self._requests, self._session, self.probes.selected.spec))
-
-    def action_budget(self) -> None:
-        """Edit what the probes may cost."""
-        if self._session is not None and self._session.hello is not None and self._session.hello.can_probe:
-            self._requests.edit_budget(self._session)
-
-    def action_disarm(self) -> None:
-        """Disarm the probe or the group under the cursor."""
-        session, group = self._session, self.probes.selected_group
-        if session is not None and group is not None:
-            self._groups.disarm(session, group.name)
-        elif session is not None and self.probes.selected is not None:
-            self._requests.make(session.disarm(self.probes.selected.spec))
-
-    def action_disarm_all(self) -> None:
-        """Disarm every probe."""
-        if self._session is not None:
-            self._groups.disarm_all(self._session)
-
-    def action_arm_group(self) -> None:
-        """Arm the functions that are marked, or all that are listed, as a group."""
-        if self._session is not None:
-            self._groups.arm(self._session, self.functions.marked, self._listed)
 
     @on(FunctionList.MarksChanged)
     def _marks_changed(self) -> None:
