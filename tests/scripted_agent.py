@@ -167,7 +167,7 @@ class ScriptedAgent:
                 for message, _ in decoder.feed(data):
                     if message["op"] != "hello":
                         self.requests.append(message["op"])
-                    await self._answer(message)
+                    await self.answer(message)
         finally:
             self.armed.clear()
             writer.close()
@@ -252,7 +252,8 @@ class ScriptedAgent:
             "tracefs": None, "features": {}, "registers": REGISTERS, "leftovers": self.leftovers,
         }  # fmt: skip
 
-    async def _answer(self, message: protocol.Message) -> None:
+    async def answer(self, message: protocol.Message) -> None:
+        """Answer a request."""
         request = message.get("id")
         match message["op"]:
             case "fact":

@@ -2,9 +2,11 @@
 
     kexplore lab -- .venv/bin/python -m tests.benchmarks.flood_screen
     python -m tests.benchmarks.flood_screen --played
+    python -m tests.benchmarks.flood_screen --group
 
 The first is the real thing, with and without the guard; emulated, only its ratios and its memory mean something. The
-second needs no kernel that can be probed: an agent is played that sends all that it may, and milliseconds count.
+others need no kernel that can be probed: an agent is played, for the second one that sends all that it may, for the
+third one that arms and disarms a group as slowly as a kernel does. There milliseconds count.
 
 Letters are typed into the search box, with the probe armed and nothing calling it, then in the flood, by turns. A key's
 time ends with the first byte behind the query as it is with that letter; its letters stand in no name in this order.
@@ -30,6 +32,7 @@ from tests.lab.tracing_state import TRACEFS
 
 QUERIES = ("opnat2", "vfsrd", "tcpsndmsg", "schdtck", "mmfalt", "sktalloc")
 """Abbreviations that find something; from the fourth letter on no name holds them."""
+GROUP = "tcp_*"
 _KNOWN = 3
 _REST = 0.05
 """Seconds between the answer to a key and the next one: a fast typist's."""
@@ -124,6 +127,37 @@ def played() -> tuple[Program, Flood]:
     return program, flooded
 
 
+def group() -> None:
+    """Type before a group is armed, while it is, afterwards, and while it is disarmed; print."""
+    program, _ = played()
+    print(f"a group of {GROUP}", flush=True)
+
+    def ask(*keys: str) -> None:
+        for key in keys:
+            program.type(key)
+            program.take(_REST)
+
+    _print("one probe", typed(program, 5.0)[0])
+    ask("\x15", *GROUP)
+    program.take(1.0)
+    program.type("\rA")
+    program.until(b"to arm")
+    program.take(1.0)
+    ask("y", "/")
+    _print("arming", typed(program, 8.0)[0])
+    program.take(10.0)
+    _print("armed", typed(program, 5.0)[0])
+    ask("\x15", "\x1b", "\t", "\t", "4", "D")
+    ask("/")
+    _print("disarming", typed(program, 8.0)[0])
+    program.quit()
+
+
+def _print(name: str, values: list[float]) -> None:
+    median, p99, most = (1000 * value for value in (statistics.median(values), p99_of(values), max(values)))
+    print(f"  {name:<18}{len(values):4} keys: median {median:6.1f}   p99 {p99:6.1f}   most {most:6.1f} ms", flush=True)
+
+
 def measure(what: str, program: Program, flooded: Flood, floods: int, seconds: float) -> None:
     """Type by turns, print, and end the program."""
     print(what, flush=True)
@@ -135,9 +169,8 @@ def measure(what: str, program: Program, flooded: Flood, floods: int, seconds: f
             times, weights = typed(program, seconds)
         waited += times
         print(f"  resident (explorer, agent) {'; '.join(weights)} into the flood", flush=True)
-    for name, values in (("nothing calls it", quiet), ("in the flood", waited)):
-        median, p99, most = (1000 * value for value in (statistics.median(values), p99_of(values), max(values)))
-        print(f"  {name:<18}{len(values):4} keys: median {median:6.1f}   p99 {p99:6.1f}   most {most:6.1f} ms")
+    _print("nothing calls it", quiet)
+    _print("in the flood", waited)
     print(
         f"  ratio: median {statistics.median(waited) / statistics.median(quiet):.2f}, "
         f"p99 {p99_of(waited) / p99_of(quiet):.2f}",
@@ -157,7 +190,11 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0, help="of each flood")
     parser.add_argument("--floods", type=int, default=3)
     parser.add_argument("--played", action="store_true", help="by an agent that is played")
+    parser.add_argument("--group", action="store_true", help="the same, and a group of probes instead of a flood")
     options = parser.parse_args()
+    if options.group:
+        group()
+        return
     if options.played:
         measure("500 rows twenty times a second", *played(), options.floods, options.seconds)
         return

@@ -1,7 +1,7 @@
 """The full-screen program over a played agent that floods it: batches as often, and with as many rows, as are allowed.
 
-Run by ``tests.benchmarks.flood_screen --played``. SIGUSR1 begins the flood, SIGUSR2 ends it. As a real agent the played
-one is a process of its own.
+It shows this machine's kernel, as if that could be probed. Run by ``tests.benchmarks.flood_screen --played``. SIGUSR1
+begins the flood, SIGUSR2 ends it. As a real agent the played one is a process of its own.
 """
 
 from __future__ import annotations
@@ -12,13 +12,17 @@ import signal
 import socket
 
 from explorer.agent.batches import TICK
+from explorer.agent.protocol import Message
 from explorer.app import KexploreApp
 from explorer.session.agent_client import AgentClient, Listener
 from explorer.session.session import ROWS_OUTSTANDING
 from explorer.session.target import STREAM_LIMIT, Progress
+from tests.agent_driver import agent
 from tests.scripted_agent import ScriptedAgent, ScriptedTarget
 
 FUNCTION = "vfs_read"
+_SWITCHING = 0.02
+"""Seconds that arming or disarming one of many takes, about what the lab's kernel needs."""
 
 
 class FloodingAgent(ScriptedAgent):
@@ -26,6 +30,12 @@ class FloodingAgent(ScriptedAgent):
 
     def __init__(self) -> None:
         super().__init__()
+        with agent() as real:
+            for name in ("kallsyms", "btf", "btf:vmlinux"):
+                self.facts[name] = real.fact(name)[0]
+        names = (line.split() for line in self.facts["kallsyms"].splitlines())
+        functions = {fields[2] for fields in names if len(fields) == 3 and fields[1] in b"tT"}
+        self.facts["available_filter_functions"] = b"\n".join(sorted(functions)) + b"\n"
         self._flood: asyncio.Task[None] | None = None
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -34,6 +44,11 @@ class FloodingAgent(ScriptedAgent):
         loop.add_signal_handler(signal.SIGUSR1, self._begin)
         loop.add_signal_handler(signal.SIGUSR2, self._end)
         await super().serve(reader, writer)
+
+    async def answer(self, message: Message) -> None:
+        """As any scripted agent, and many probes in the time that a kernel would take."""
+        await asyncio.sleep(_SWITCHING * len(message.get("probes", ())))
+        await super().answer(message)
 
     def _begin(self) -> None:
         self._flood = asyncio.create_task(self._batches())
