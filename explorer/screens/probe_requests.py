@@ -110,6 +110,10 @@ class ProbeRequests:
             case ProbeChange.ENGINE:
                 following = _next(_ENGINES, options.engine or "auto")
                 self.make(self._rearm(session, probe, dataclasses.replace(options, engine=following)))
+            case ProbeChange.STACKS if probe.aggregate is not None:
+                self.refused(
+                    KexploreError(f"{probe.spec} records no events to have stacks", "h, then r: it does again")
+                )
             case ProbeChange.STACKS:
                 stacks = _next(_STACKS, options.stacks)
                 engine = "auto" if stacks and options.engine == "tracefs" else options.engine  # which has none

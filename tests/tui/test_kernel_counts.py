@@ -77,6 +77,8 @@ async def test_b_counts_by_another_key_and_r_records_again() -> None:
         await driver.until(lambda: isinstance(driver.app.screen, BrowseScreen))
         await driver.until_shown("bpf counting", "#probes")
         await driver.until_shown("Hits are counted in the kernel", "#events")
+        await driver.press("s")
+        await driver.until_shown("vfs_read records no events to have stacks")
         await driver.press("h")
         await driver.until_shown("4711", "#counts")
         await driver.press("r")
