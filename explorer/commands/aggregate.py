@@ -132,8 +132,9 @@ class _Run:
             shown = [row.to_json() for row in rows]
             guard = {"guard": probe.guard.to_json()} if probe.guard is not None else {}
             members = {"by": self._options.by or None, "of": probe.aggregate.wanted.of or None, "keys": shown}
-            told = {"probe": str(probe.spec), **members, **counters.to_json(), "unpaired": probe.aggregate.unpaired}
-            print(json.dumps({**told, **guard}))
+            missed = {} if probe.all_missed_is_known else {"missed": None}
+            told = {**members, **counters.to_json(), **missed, "unpaired": probe.aggregate.unpaired}
+            print(json.dumps({"probe": str(probe.spec), **told, **guard}))
             return
         is_time = probe.aggregate.wanted.of == LATENCY
         for row in rows[: self._options.top]:
@@ -141,9 +142,10 @@ class _Run:
         if len(rows) > self._options.top:
             narrate(f"{probe.spec}: {len(rows) - self._options.top:,} more keys; --top shows them")
         unpaired = f", {probe.aggregate.unpaired:,} returns without an entry" if probe.aggregate.unpaired else ""
+        unknown = "" if probe.all_missed_is_known else "; what it missed is not known"
         narrate(
             f"{probe.spec}: {counters.hits:,} hits, {counters.missed:,} missed, {counters.lost:,} lost, "
-            f"{counters.filtered:,} filtered{unpaired}"
+            f"{counters.filtered:,} filtered{unpaired}{unknown}"
         )
         if probe.guard is not None and probe.guard.holds_back:
             narrate(f"{probe.spec}: {probe.guard.text}; --max-rate allows more")

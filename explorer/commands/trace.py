@@ -287,7 +287,7 @@ class _Trace:
 def _summary(probe: Probe) -> dict[str, Any]:
     guard = {"guard": probe.guard.to_json()} if probe.guard is not None else {}
     alarm = {"alarm": probe.alarm.text} if probe.alarm is not None else {}
-    missed = {} if all(part.missed_is_known for part in probe.parts) else {"missed": None}
+    missed = {} if probe.all_missed_is_known else {"missed": None}
     mechanism = {
         "mechanism": "/".join(part.mechanism for part in probe.parts),
         "engine": "/".join(dict.fromkeys(part.engine for part in probe.parts)),

@@ -161,7 +161,8 @@ def _figures(probe: Probe | None, keys: int) -> list[Segment]:
         return [Segment(" it is not counting any more", WARNING)]
     counters, unpaired = probe.parts[-1].counters, probe.aggregate.unpaired
     words = f" {count(keys)} keys, {count(counters.hits)} hits, {count(counters.filtered)} filtered, "
-    words += f"{count(counters.lost)} lost, {count(counters.missed)} missed"
+    words += f"{count(counters.lost)} lost, "
+    words += f"{count(counters.missed)} missed" if probe.all_missed_is_known else "what was missed is not known"
     words += f", {count(unpaired)} returns without an entry" if unpaired else ""
     held_back = f"  {probe.guard.text}" if probe.guard is not None and probe.guard.holds_back else ""
     return [Segment(words, MUTED), Segment(held_back, WARNING)]

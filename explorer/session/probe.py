@@ -120,7 +120,7 @@ class Probe:
         mechanism: "kprobe" or "fprobe", once it is armed. What an fprobe missed nobody counts.
         engine: "tracefs" or "bpf", once it is armed.
         mechanism_cause: Why this one, or this engine.
-        missed_is_known: Whether the kernel counts what it misses.
+        missed_is_known: Whether the kernel counts what it misses; of a call each part says so.
     """
 
     spec: ProbeSpec
@@ -151,6 +151,11 @@ class Probe:
     def parts(self) -> tuple[Probe, ...]:
         """What it is to the agent: itself, or the two probes of a call."""
         return (self,) if self.calls is None else self.calls.parts
+
+    @property
+    def all_missed_is_known(self) -> bool:
+        """Whether its counters tell what was missed: else 0 means nothing."""
+        return all(part.missed_is_known for part in self.parts)
 
 
 _RAW = CType("unsigned long", TypeKind.UNSIGNED, 8)

@@ -34,7 +34,7 @@ def sentence(probe: Probe | None) -> str:
     causes = "; ".join(dict.fromkeys(part.mechanism_cause for part in parts))
     stacks = " and ".join({"kernel": "kernel's", "user": "process's"}[each] for each in probe.options.stacks)
     recorded = f" with the {stacks} stack" if stacks else " that counts in the kernel" if probe.aggregate else ""
-    unknown = "; what it missed is not known" if not all(part.missed_is_known for part in probe.parts) else ""
+    unknown = "" if probe.all_missed_is_known else "; what it missed is not known"
     return f"{name(probe)}{recorded}{f': {causes}' if causes else ''}{unknown}"
 
 

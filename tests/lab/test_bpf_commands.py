@@ -8,6 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from explorer.agent.bpf_calls import release
+from explorer.agent.protocol import BPF_MISSED_SINCE
 from tests.lab.test_trace_command import OPEN, kexplore, traced
 from tests.lab.tracing_state import tracing_state, wait_for_state
 
@@ -54,7 +56,8 @@ def test_calls_are_counted_by_who_makes_them_and_by_their_time() -> None:
     )
     assert result.returncode == 0, result.stderr
     counted, timed = map(json.loads, result.stdout.splitlines())
-    assert (counted["hits"], counted["lost"], counted["missed"]) == (300, 0, 0)
+    known = release() >= BPF_MISSED_SINCE
+    assert (counted["hits"], counted["lost"], counted["missed"]) == (300, 0, 0 if known else None)
     [key] = counted["keys"]
     assert key["count"] == 300
     [key] = timed["keys"]

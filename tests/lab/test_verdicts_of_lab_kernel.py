@@ -211,7 +211,9 @@ def test_predictions_against_the_kernel(
         VerdictKind.PROBEABLE, VerdictKind.DUPLICATE, VerdictKind.BLACKLISTED, VerdictKind.NOTRACE,
         VerdictKind.DISCARDED_INIT, VerdictKind.STUB, VerdictKind.NOT_FUNCTION,
     } | ({VerdictKind.PADDING} if has_padding(catalog) else set())  # fmt: skip
-    assert [trial for trial in trials if trial.verdict.can_arm and not trial.armed] == []
+    # Before 6.5 the kernel does not tell which of several functions of a name ftrace has, and the verdict says so.
+    sure = [trial for trial in trials if trial.verdict.mechanism is not None or WITH_ADDRESSES.exists()]
+    assert [trial for trial in sure if trial.verdict.can_arm and not trial.armed] == []
     refusals = [trial for trial in trials if not trial.verdict.can_arm]
     wrong = [trial for trial in refusals if 0 in (trial.by_name, trial.by_address)]
     assert len(wrong) <= WRONG_REFUSALS * len(refusals), wrong
@@ -229,7 +231,11 @@ def test_the_mechanism_is_the_one_predicted(trials: list[Trial]) -> None:
 def test_what_is_notrace_the_kernel_calls_notrace(trials: list[Trial]) -> None:
     notrace = [trial for trial in trials if trial.verdict.kind is VerdictKind.NOTRACE]
     assert notrace
-    assert [trial for trial in notrace if trial.complaint != "notrace"] == []
+    # Of a name that several functions have, the kernel complains first.
+    one = [trial for trial in notrace if "not unique" not in trial.complaint]
+    assert len(one) > len(notrace) / 2
+    assert all(trial.by_address for trial in notrace)
+    assert [trial for trial in one if trial.complaint != "notrace"] == []
 
 
 def test_duplicates_are_refused_by_name_because_of_the_name(trials: list[Trial]) -> None:

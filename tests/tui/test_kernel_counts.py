@@ -98,3 +98,12 @@ async def test_where_it_is_refused_the_probe_goes_on_recording_and_the_cause_is_
         assert isinstance(driver.app.screen, BrowseScreen)
         agent.hit(READ, [])
         await driver.until_shown("1 shown")
+
+
+async def test_where_the_kernel_does_not_tell_what_was_missed_no_number_stands_for_it() -> None:
+    agent = ScriptedAgent()
+    agent.release = "6.1.0-44"
+    async with running(agent) as driver:
+        await _counting(driver, agent)
+        agent.cells(READ, [("cat", 0, 3, 0)])
+        await driver.until_shown("3 hits, 0 filtered, 0 lost, what was missed is not known")
