@@ -176,7 +176,7 @@ class _Bench:
                 causes = dict.fromkeys(causes, error.message)
                 break
             for offset in offsets[:_MOST_TRIES]:
-                if "int3" in found and (no_jump or "jump" in found):
+                if "int3" in found and (no_jump or "jump" in found or self._waited >= _WAITED_FOR_JUMPS):
                     break
                 found = {**await self._at(symbol, offset, jump=not no_jump and "jump" not in found), **found}
         return [found.get(mechanism, Cost(mechanism, cause=cause)) for mechanism, cause in causes.items()]
