@@ -33,7 +33,7 @@ class CountTable(LineView):
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
         self._rows: Sequence[Row] = ()
-        self._is_time = False
+        self._is_time = self._measured = False
 
     def show(self, rows: Sequence[Row], *, is_time: bool) -> None:
         """Show other figures.
@@ -44,6 +44,7 @@ class CountTable(LineView):
         """
         kept = self.selected.key if self.selected is not None and self.cursor else None
         self._rows, self._is_time = rows, is_time
+        self._measured = any(row.steps or row.unread for row in rows)
         if kept is not None:
             self.cursor = next((place for place, row in enumerate(rows) if row.key == kept), self.cursor)
         self.rows_changed()
@@ -101,10 +102,6 @@ class CountTable(LineView):
         """All of it as text."""
         lines = [self.titles(by), *(list(self.draw_row(row, 80)) for row in range(self.row_count))]
         return "\n".join("".join(segment.text for segment in line).rstrip() for line in lines)
-
-    @property
-    def _measured(self) -> bool:
-        return any(row.steps or row.unread for row in self._rows)
 
     def _text(self, number: float | None) -> str:
         if number is None:

@@ -165,7 +165,7 @@ async def test_refusal_shows_the_cause_and_the_hint() -> None:
         await driver.until_shown("probe what calls it")
         await driver.until_shown("entry probe refused: tcp_sendmsg is on the blacklist", "#card")
         await driver.until_shown("refused: tcp_sendmsg is on the blacklist", "#probes")
-        await driver.until_shown("!", "#functions")
+        await driver.until(lambda: driver.text("#functions").startswith("!"))
         session = driver.app.session
         assert session is not None
         assert [probe.state for probe in session.probes.values()] == [ProbeState.FAILED]
