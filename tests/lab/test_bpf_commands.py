@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import dataclasses
 import json
+import os
 import sys
 from collections.abc import Iterator
 
@@ -10,6 +13,10 @@ import pytest
 
 from explorer.agent.bpf_calls import release
 from explorer.agent.protocol import BPF_MISSED_SINCE
+from explorer.session.aggregates import Wanted
+from explorer.session.probe import ProbeState
+from explorer.session.probe_spec import ProbeSpec
+from tests.lab.local_session import local_session
 from tests.lab.test_trace_command import OPEN, kexplore, traced
 from tests.lab.tracing_state import tracing_state, wait_for_state
 
@@ -71,3 +78,33 @@ def test_for_a_person_there_is_a_histogram() -> None:
     assert "mean" in result.stdout
     assert "131,072" in result.stdout, "what cat asks for"
     assert "0 missed, 0 lost" in result.stderr
+
+
+async def test_an_armed_probe_counts_in_the_kernel_and_records_again() -> None:
+    """What ``h`` and ``r`` do on the screen; until the program is compiled, the probe goes on recording."""
+    async with local_session() as session:
+        spec = ProbeSpec.parse(GETPGID)
+        first = await session.arm(spec)
+        assert first.engine == "tracefs"
+        wanted = dataclasses.replace(first.options, registers=False, aggregate=Wanted("tid"))
+        rearming = asyncio.create_task(session.arming.rearm(spec, wanted))
+        while not rearming.done():
+            assert session.probes[spec].state is not ProbeState.FAILED
+            if not first.counters.hits:
+                os.getpgid(0)
+            await asyncio.sleep(0.05)
+        counting = rearming.result()
+        assert first.counters.hits >= 1, "it was armed meanwhile"
+        for _ in range(70):
+            os.getpgid(0)
+        await session.disarm(spec)
+        assert counting.aggregate is not None
+        mine = {row.key: row.count for row in counting.aggregate.rows()}
+        assert (counting.engine, mine[os.getpid()]) == ("bpf", 70)
+        counting = await session.arm(spec, registers=False, aggregate=Wanted("tid"))
+        again = await session.arming.rearm(spec, dataclasses.replace(counting.options, aggregate=None))
+        before = session.journal.last_number
+        os.getpgid(0)
+        await session.disarm(spec)
+        events = session.journal.between(before + 1, 1 << 40)
+        assert [event.probe for event in events if event.pid == os.getpid()] == [again]
