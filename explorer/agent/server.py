@@ -7,6 +7,7 @@ does not know how to answer; whichever way, everything is disarmed first.
 from __future__ import annotations
 
 import contextlib
+import mmap
 import os
 import selectors
 import signal
@@ -34,6 +35,9 @@ _REST = 1.0
 """Seconds without an armed probe after which the definitions of disarmed ones are deleted."""
 _FAREWELL = 2.0
 """Seconds that a peer gets to take the last messages."""
+_LAST_RESORT = 4 << 20
+"""Bytes of address space, never touched, that are given back when the agent fails: memory may be what ran out, and it
+takes some to disarm and to say so."""
 _MOST_WAITING = 64
 """Requests that wait for the bpf program, until which no more are read."""
 _CHANGE_THE_KERNEL = frozenset({"arm", "arm_many", "count"})
@@ -67,6 +71,7 @@ class Server:
         self._silenced = False
         self._skipped_told = 0
         self._stop = False
+        self._last_resort = mmap.mmap(-1, _LAST_RESORT)
         self._deadline = Deadline()
         self._survivor: Optional[Survivor] = None
         self._operations: Dict[str, Callable[[int, Message], None]] = {
@@ -98,6 +103,7 @@ class Server:
         except ProtocolError as error:
             code = self._fail(f"the explorer does not speak the protocol: {error}")
         except Exception as error:
+            self._last_resort.close()
             code = self._fail(f"the agent failed: {type(error).__name__}: {error} ({_origin(error)})")
         finally:
             left = self._counting.close() + self._engine.close()
