@@ -13,7 +13,7 @@ from explorer.privilege import drop_to_caller
 from explorer.session.local_agent import LocalAgent
 from explorer.terminal import check_terminal
 
-FRAMES = "120"
+_FRAMES = "120"
 """Drawn in a second at most, if there is something to draw; a key waits for the next one."""
 
 
@@ -26,12 +26,15 @@ def run(options: argparse.Namespace) -> int:
     return _show(options, agent)
 
 
-def _show(options: argparse.Namespace, agent: LocalAgent | None) -> int:
+def tune() -> None:
+    """Set the interpreter up for keys that are answered at once; before Textual is imported."""
     sys.setswitchinterval(0.001)  # a key should not wait five milliseconds for each turn that a worker gives up
     gc.disable()  # imports and loading make hundreds of thousands of objects that stay; the program enables it again
-    os.environ.setdefault(
-        "TEXTUAL_FPS", "120"
-    )  # a key may wait for the next frame, which is drawn if something changed
+    os.environ.setdefault("TEXTUAL_FPS", _FRAMES)
+
+
+def _show(options: argparse.Namespace, agent: LocalAgent | None) -> int:
+    tune()
     # Only now: while these are imported, the agent reads the kernel's names.
     import asyncio
 

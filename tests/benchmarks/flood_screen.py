@@ -25,7 +25,6 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from explorer.commands.explore import FRAMES
 from tests.benchmarks import flood, flooded_program
 from tests.benchmarks.startup import Program, memory_of
 from tests.lab.tracing_state import TRACEFS
@@ -105,7 +104,6 @@ def armed(guarded: bool) -> Program:
 
 def played() -> tuple[Program, Flood]:
     """The same where an agent is played, and what floods it."""
-    os.environ.setdefault("TEXTUAL_FPS", FRAMES)
     program = Program(program=(sys.executable, "-m", flooded_program.__name__))
     program.until(b"no probe is armed")
     program.type(flooded_program.FUNCTION)

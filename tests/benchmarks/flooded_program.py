@@ -13,7 +13,7 @@ import socket
 
 from explorer.agent.batches import TICK
 from explorer.agent.protocol import Message
-from explorer.app import KexploreApp
+from explorer.commands.explore import tune
 from explorer.session.agent_client import AgentClient, Listener
 from explorer.session.session import ROWS_OUTSTANDING
 from explorer.session.target import STREAM_LIMIT, Progress
@@ -89,6 +89,9 @@ def main() -> None:
         asyncio.run(_play(agent, theirs))
         os._exit(0)
     theirs.close()
+    tune()
+    from explorer.app import KexploreApp  # as the program does, only now
+
     for number in (signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, lambda number, frame: os.kill(child, number))
     target = ForkedTarget(agent, ours)
