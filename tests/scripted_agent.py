@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import itertools
 import socket
+from collections.abc import Sequence
 from typing import Any
 
 from explorer.agent import hit_cost, protocol
 from explorer.agent.protocol import Code
 from explorer.session.agent_client import AgentClient, Listener
+from explorer.session.gated_command import GatedCommand
+from explorer.session.running_command import RunningCommand
 from explorer.session.target import Progress, Target
 from symbols.pt_regs import layout
 from tests.btf_builder import BtfBuilder
@@ -368,6 +371,9 @@ class ScriptedTarget(Target):
         self.failure: Exception | None = None
         self._steps, self._gate = steps, gate
         self._serving: asyncio.Task[None] | None = None
+
+    async def run(self, argv: Sequence[str]) -> RunningCommand:
+        return await GatedCommand.piped(argv) if self.runs_commands else await super().run(argv)
 
     async def connect(self, listener: Listener, progress: Progress) -> AgentClient:
         for step in self._steps:

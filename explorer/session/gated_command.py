@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from typing import Self
 
 from explorer.session.command_supervisor import NUMBER
 from symbols.errors import Category, KexploreError
@@ -28,11 +29,14 @@ class GatedCommand:
 
     Attributes:
         pid: The command's process.
+        output: What it writes, if it was started by ``piped``.
         code: Its exit code as a shell gives it (128 + the signal that ended it); None until it has ended.
 
     Raises:
         KexploreError: There is no command, or it cannot be started.
     """
+
+    output: asyncio.StreamReader
 
     def __init__(self, argv: Sequence[str], *, output: int | None = None, detached: bool = False) -> None:
         if not argv:
@@ -68,6 +72,26 @@ class GatedCommand:
         (self.pid,) = NUMBER.unpack(told)
         self._reader: asyncio.StreamReader | None = None
 
+    @classmethod
+    async def piped(cls, argv: Sequence[str]) -> Self:
+        """Start one detached, its output to be read from ``output``.
+
+        Raises:
+            KexploreError: It cannot be started.
+        """
+        ours, theirs = os.pipe()
+        try:
+            command = await asyncio.to_thread(cls, argv, output=theirs, detached=True)
+        except BaseException:
+            os.close(ours)
+            raise
+        finally:
+            os.close(theirs)
+        reader = command.output = asyncio.StreamReader(limit=1 << 16)
+        pipe = os.fdopen(ours, "rb", buffering=0)
+        await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
+        return command
+
     def open_gate(self) -> None:
         """Let the command run."""
         with contextlib.suppress(BrokenPipeError):
@@ -100,7 +124,8 @@ class GatedCommand:
         """Close the gate for good: a command that has not begun ends without running."""
         if self._gate >= 0:
             self._close_gate()
-            os.waitpid(self._supervisor, 0)
+            supervisor, self._supervisor = self._supervisor, 0
+            os.waitpid(supervisor, 0)
 
     async def _stream(self) -> asyncio.StreamReader:
         if self._reader is None:

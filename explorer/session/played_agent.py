@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 from explorer.agent import protocol
 from explorer.session.agent_client import AgentClient, Listener
-from explorer.session.target import STREAM_LIMIT, Progress, Target
+from explorer.session.streams import STREAM_LIMIT
+from explorer.session.target import Progress, Target
 
 
 class PlayedAgent(abc.ABC):

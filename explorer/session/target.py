@@ -5,21 +5,27 @@ from __future__ import annotations
 import abc
 import asyncio
 import contextlib
+import shlex
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from explorer.errors import AgentError, TargetLostError
 from explorer.session.agent_client import AgentClient, Listener
+from explorer.session.gated_command import GatedCommand
 from explorer.session.local_agent import ASKED_AHEAD, LocalAgent, agent_command
-from symbols.errors import Category
+from explorer.session.running_command import RunningCommand
+from explorer.session.streams import streams_of
+from symbols.errors import Category, KexploreError
+
+if TYPE_CHECKING:
+    from explorer.session.command_relay import CommandRelay
 
 Progress = Callable[[str], None]
 
 AGENT_PORT = "kexplore.agent"
-STREAM_LIMIT = 4 << 20
-"""Bytes that asyncio buffers from the agent before it stops reading."""
-
+COMMANDS_PORT = "kexplore.commands"
 FAREWELL_TIMEOUT = 15.0
 """Seconds that the agent is given to disarm and end."""
 
@@ -31,7 +37,6 @@ class Target(abc.ABC):
         title: What the status line calls it.
         summary: What it is, in a few words, for whoever chooses between targets.
         needs_terminal: Whether reaching it may ask on the terminal, for a password.
-        runs_commands: Whether a command that is started here runs on that kernel.
         outlives_us: Whether an agent that has been left goes on with what it has to do.
         debuginfo: Where its debug information is, when the user said so; None: in the usual places.
     """
@@ -39,7 +44,6 @@ class Target(abc.ABC):
     title: str
     summary: str
     needs_terminal = False
-    runs_commands = False
     outlives_us = False
     debuginfo: Path | None = None
 
@@ -55,6 +59,16 @@ class Target(abc.ABC):
             KexploreError: It could not be reached, with the cause and what to do.
         """
 
+    async def run(self, argv: Sequence[str]) -> RunningCommand:
+        """Start a command on that kernel, behind its gate.
+
+        Raises:
+            KexploreError: There is no way to, or it cannot be started.
+        """
+        raise KexploreError(
+            f"no command can be run on the {self.title}", "t: look at another kernel", Category.KERNEL_CANNOT
+        )
+
     @abc.abstractmethod
     async def close(self) -> None:
         """Release what ``connect`` started; the client is closed before. Does nothing the second time."""
@@ -69,7 +83,6 @@ class LocalTarget(Target):
 
     title = "this machine"
     summary = "the kernel that runs here"
-    runs_commands = True
     outlives_us = True
 
     def __init__(self, *, sudo: bool = False) -> None:
@@ -101,7 +114,7 @@ class LocalTarget(Target):
         if self._agent is None:
             self.start()
         assert self._agent is not None
-        reader, writer = await _streams(self._agent.process)
+        reader, writer = await streams_of(self._agent.process.stdout, self._agent.process.stdin)
         client = self._client = AgentClient(reader, writer, listener, self._agent.asked)
         if self._sudo:
             try:
@@ -111,6 +124,10 @@ class LocalTarget(Target):
                     "sudo did not start the agent", "run kexplore as root instead", Category.NOT_PERMITTED
                 ) from None
         return client
+
+    async def run(self, argv: Sequence[str]) -> RunningCommand:
+        """Start it here, with the explorer's rights."""
+        return await GatedCommand.piped(argv)
 
     async def close(self) -> None:
         """Wait for the agent's end; it ends with its pipe, but for what it deletes without us."""
@@ -124,14 +141,6 @@ class LocalTarget(Target):
         except subprocess.TimeoutExpired:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 process.terminate()
-
-
-async def _streams(process: subprocess.Popen[bytes]) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader(limit=STREAM_LIMIT)
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), process.stdout)
-    transport, protocol = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, process.stdin)
-    return reader, asyncio.StreamWriter(transport, protocol, None, loop)
 
 
 WORKLOAD = "while LC_ALL=C sleep 1; do LC_ALL=C cat /etc/passwd /nonexistent; done"
@@ -150,23 +159,36 @@ class LabTarget(Target):
 
     def __init__(self, *, bcc: bool = False) -> None:
         self._lab: object | None = None
+        self._relay: CommandRelay | None = None
         self._bcc = bcc
 
     async def connect(self, listener: Listener, progress: Progress) -> AgentClient:
         """Fetch and boot the lab's kernel, with progress, and reach the agent in the guest."""
         from explorer.lab.machine import Lab
+        from explorer.session.command_relay import CommandRelay
+        from explorer.session.guest_commands import guest_command
 
-        port = f"/dev/virtio-ports/{AGENT_PORT}"
-        script = f'({WORKLOAD}) >/dev/null 2>&1 & exec "$@"'
-        command = ["/bin/sh", "-c", script, "sh", *agent_command(), "--port", port]
-        lab = await Lab.boot(command, progress=progress, ports=[AGENT_PORT], bcc=self._bcc)
+        agent = [*agent_command(), "--port", f"/dev/virtio-ports/{AGENT_PORT}"]
+        commands = guest_command(f"/dev/virtio-ports/{COMMANDS_PORT}")
+        script = f'({WORKLOAD}) >/dev/null 2>&1 & {shlex.join(commands)} </dev/null & exec "$@"'
+        ports = [AGENT_PORT, COMMANDS_PORT]
+        lab = await Lab.boot(["/bin/sh", "-c", script, "sh", *agent], progress=progress, ports=ports, bcc=self._bcc)
         self._lab = lab
+        self._relay = CommandRelay(*await lab.port(COMMANDS_PORT))
         reader, writer = await lab.port(AGENT_PORT)
         progress("starting the agent in the guest")
         return AgentClient(reader, writer, listener)
 
+    async def run(self, argv: Sequence[str]) -> RunningCommand:
+        """Start it in the guest, as root, with this machine's files to read."""
+        assert self._relay is not None
+        return await self._relay.run(argv)
+
     async def close(self) -> None:
         """Power the guest off."""
+        if self._relay is not None:
+            await self._relay.close()
+            self._relay = None
         if self._lab is None:
             return
         from explorer.lab.machine import Lab

@@ -5,17 +5,15 @@ from __future__ import annotations
 import asyncio
 import collections
 import contextlib
-import os
 import re
 import shlex
 import signal
 from collections.abc import Callable
 
 from explorer.errors import UsageError
-from explorer.session.gated_command import GatedCommand
+from explorer.session.running_command import RunningCommand
 from explorer.session.session import Session
 from explorer.session.values import printable
-from symbols.errors import Category, KexploreError
 
 _SHELL_WORDS = re.compile(r"[|&;<>()$`*?\[\]#~=%\n{}!]")
 """What only a shell understands; without it there is no shell in between, and none of its calls are recorded."""
@@ -67,7 +65,7 @@ class TracedCommand:
         self.over = False
         self._session = session
         self._changed = changed
-        self._command: GatedCommand | None = None
+        self._command: RunningCommand | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._asked_to_end = False
 
@@ -75,27 +73,10 @@ class TracedCommand:
         """Run it, from its first instruction under the probes.
 
         Raises:
-            KexploreError: The kernel that is looked at is not the one that commands run on, or it cannot be started.
+            KexploreError: No command can be run on the kernel that is looked at, or not this one.
         """
-        if not self._session.target.runs_commands:
-            raise KexploreError(
-                f"a command would run on this machine, which is not the {self._session.target.title}",
-                "kexplore lab opens a shell on the lab's kernel: run kexplore in it",
-                Category.KERNEL_CANNOT,
-            )
         argv = arguments_of(self.line)
-        ours, theirs = os.pipe()
-        try:
-            command = await asyncio.to_thread(GatedCommand, argv, output=theirs, detached=True)
-        except BaseException:
-            os.close(ours)
-            raise
-        finally:
-            os.close(theirs)
-        self._command = command
-        reader = asyncio.StreamReader(limit=1 << 16)
-        loop = asyncio.get_running_loop()
-        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(ours, "rb", buffering=0))
+        command = self._command = await self._session.target.run(argv)
         try:
             await self._session.focus([command.pid])
         except BaseException:
@@ -103,7 +84,7 @@ class TracedCommand:
             raise
         command.open_gate()
         self._tasks = [
-            asyncio.create_task(self._read(reader), name=f"output of {argv[0]}"),
+            asyncio.create_task(self._read(command.output), name=f"output of {argv[0]}"),
             asyncio.create_task(self._wait(command), name=f"end of {argv[0]}"),
         ]
 
@@ -146,7 +127,7 @@ class TracedCommand:
             self.output.append(printable(text[:_LONGEST_LINE]))
         self._changed()
 
-    async def _wait(self, command: GatedCommand) -> None:
+    async def _wait(self, command: RunningCommand) -> None:
         self.code = await command.ended()
         self._changed()
         await command.gone()

@@ -16,7 +16,8 @@ from explorer.agent.protocol import Message
 from explorer.commands.explore import tune
 from explorer.session.agent_client import AgentClient, Listener
 from explorer.session.session import ROWS_OUTSTANDING
-from explorer.session.target import STREAM_LIMIT, Progress
+from explorer.session.streams import STREAM_LIMIT
+from explorer.session.target import Progress
 from tests.agent_driver import agent
 from tests.scripted_agent import ScriptedAgent, ScriptedTarget
 

@@ -24,8 +24,9 @@ def _nothing_left_behind() -> Iterator[None]:
     wait_for_state(before)
 
 
-def test_a_pattern_is_told_armed_counted_and_accounted_for() -> None:
-    command = [*TRACE, "--json", "--yes", "vfs_*", "-mod:* *_openat2", "--", "cat", "/etc/passwd"]
+@pytest.mark.parametrize("engine", ["tracefs", "bpf"])
+def test_a_pattern_is_told_armed_counted_and_accounted_for(engine: str) -> None:
+    command = [*TRACE, "--engine", engine, "--json", "--yes", "vfs_*", "-mod:* *_openat2", "--", "cat", "/etc/passwd"]
     result = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE, check=False)
     assert result.returncode == 0, result.stderr
     *events, last = [json.loads(line) for line in result.stdout.splitlines()]
@@ -55,11 +56,18 @@ def duplicates() -> set[str]:
     return twice
 
 
+def armed() -> int:
+    """Probes in the kernel, whoever's they are."""
+    return Path("/sys/kernel/debug/kprobes/list").read_text().count("\n")
+
+
+@pytest.mark.parametrize("engine", ["tracefs", "bpf"])
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_an_end_in_the_middle_of_arming_leaves_nothing(how: signal.Signals) -> None:
-    command = [*TRACE, "--yes", "ext4_*"]
+def test_an_end_in_the_middle_of_arming_leaves_nothing(how: signal.Signals, engine: str) -> None:
+    command = [*TRACE, "--engine", engine, "--yes", "ext4_*"]
+    before = armed()
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True) as process:
-        wait_until(lambda: (TRACEFS / "dynamic_events").read_text().count("\n") > 20, "a few are armed")
+        wait_until(lambda: armed() > before + 20, "a few are armed")
         os.kill(process.pid, how)
         _, told = process.communicate(timeout=DEADLINE)
     if how == signal.SIGINT:

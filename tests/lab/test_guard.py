@@ -1,4 +1,4 @@
-"""The guard on a real kernel: a flood is held back, a slow probe beside it is not, and the sums hold."""
+"""Floods on a real kernel: the guard holds them back, but no slow probe beside them; sums hold, memory is bounded."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.agent_driver import Agent, agent
+from tests.benchmarks.startup import memory_of
 from tests.lab.test_agent_counts import GETPGID, arm, kernel_counts
 from tests.lab.tracing_state import tracing_state
 
@@ -90,3 +91,31 @@ def test_the_default_budget_holds_a_flood_back(running: Agent, flood: subprocess
     report = running.guard[probe]
     print(report)
     assert report["cost"] > 0.02
+
+
+@pytest.mark.parametrize("engine", ["tracefs", "bpf"])
+@pytest.mark.parametrize("listens", [True, False])
+def test_a_flood_let_run_weighs_no_more_after_ten_seconds_than_after_two(
+    listens: bool, engine: str, flood: subprocess.Popen[bytes]
+) -> None:
+    with agent(engine=engine) as started:
+        started.ask("budget", rate=None, share=None)
+        started.credit(1 << 40)
+        probe = started.arm(GETPGID, registers=True)
+        shown = 0
+        weights = []
+        for seconds in (2, 8):
+            end = time.monotonic() + seconds
+            while time.monotonic() < end:
+                if listens:
+                    started.next()
+                    shown += len(started.rows)
+                    started.rows.clear()
+                else:
+                    time.sleep(0.1)
+            weights.append(memory_of(started.process.pid))
+        print(f"the agent weighs {weights} MB after 2 and 10 s")
+        assert weights[1] < 1.05 * weights[0]
+        hits, _, lost, filtered, not_shown = started.disarm(probe)
+        assert hits == shown + len(started.rows) + lost + filtered + not_shown > 0
+        assert started.quit() == []

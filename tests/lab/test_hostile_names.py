@@ -25,14 +25,19 @@ except OSError:
 COMMAND = ["--", sys.executable, "-I", "-S", "-c", PROGRAM]
 
 
-def trace(*options: str) -> bytes:
-    """What ``kexplore trace`` prints of the program, on both streams together."""
+def run(command: str, *options: str) -> bytes:
+    """What a command of kexplore prints of the program, on both streams together."""
     result = subprocess.run(
-        [*KEXPLORE, "trace", OPEN, *options, *COMMAND], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        [*KEXPLORE, command, OPEN, *options, *COMMAND], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, timeout=DEADLINE, check=False,
     )  # fmt: skip
     assert result.returncode == 0, result.stdout
     return result.stdout
+
+
+def is_harmless(printed: bytes) -> bool:
+    """Whether there are no control characters but ends of lines."""
+    return all(byte == 0x0A or byte >= 0x20 for byte in printed)
 
 
 def test_they_come_out_of_the_kernel_as_they_are(either_engine: Agent) -> None:
@@ -47,8 +52,8 @@ def test_they_come_out_of_the_kernel_as_they_are(either_engine: Agent) -> None:
 @pytest.mark.parametrize("engine", ["tracefs", "bpf"])
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_they_are_printed_so_that_no_terminal_and_no_reader_of_lines_is_moved(form: str, engine: str) -> None:
-    printed = trace("--engine", engine, *(["--json"] if form == "json" else []))
-    assert all(byte == 0x0A or byte >= 0x20 for byte in printed), "no control characters"
+    printed = run("trace", "--engine", engine, *(["--json"] if form == "json" else []))
+    assert is_harmless(printed)
     assert b"owned" in printed
     if form == "text":
         assert rb"\x1b]0;owned\x07\n\r[red]\xff\xfe\u202e</script>" in printed
@@ -58,3 +63,14 @@ def test_they_are_printed_so_that_no_terminal_and_no_reader_of_lines_is_moved(fo
         [hostile] = [event for event in events if "owned" in str(event["values"]["filename"]["text"])]
         assert hostile["values"]["filename"]["text"].encode("utf-8", "surrogateescape") == FILE
         assert hostile["comm"].encode("utf-8", "surrogateescape") == COMM
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_count_by_them_is_printed_so_too(form: str) -> None:
+    printed = run("aggregate", "--by", "comm", *(["--json"] if form == "json" else []))
+    assert is_harmless(printed)
+    if form == "text":
+        assert rb"\x1b[2J[b]\n\xff\x07" in printed
+    else:
+        [counted] = [json.loads(line) for line in printed.splitlines() if line.startswith(b'{"probe"')]
+        assert COMM.decode("utf-8", "surrogateescape") in [row["key"] for row in counted["keys"]]

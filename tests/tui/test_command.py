@@ -83,9 +83,9 @@ async def test_what_cannot_be_run_is_told() -> None:
         driver.app.screen.query_one(Input).value = "echo 'open"
         await driver.press("enter")
         await driver.until_shown("is no command line")
-    target = ScriptedTarget(ScriptedAgent(), "lab")
+    target = ScriptedTarget(ScriptedAgent(), "snapshot")
     target.runs_commands = False
     async with running(first=target) as driver:
         await run(driver, "true")
-        await driver.until_shown("which is not the lab")
+        await driver.until_shown("no command can be run on the snapshot")
         assert target.agent.focus == []
