@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-import gc
 import os
 import shutil
 import signal
@@ -18,7 +17,7 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from explorer import textual_strips
+from explorer import garbage, textual_strips
 from explorer.errors import TargetLostError
 from explorer.screens.browse import BrowseScreen
 from explorer.screens.command import CommandScreen
@@ -39,8 +38,6 @@ from symbols.errors import KexploreError
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 _PATIENCE = 0.3
 """Seconds of disarming after which the user is told of it."""
-_COLLECTIONS = 1000
-"""Collections of young garbage for one of everything, which stops the screen for longer than a key should wait."""
 
 
 class KexploreApp(App[None]):
@@ -145,11 +142,7 @@ class KexploreApp(App[None]):
             if not self._leaving:
                 self.notify(error.hint or " ", title=error.message, severity="error", markup=False, timeout=30)
         finally:
-            gc.collect()
-            gc.freeze()  # what stays for good need not be walked through again
-            young, middle, _ = gc.get_threshold()
-            gc.set_threshold(young, middle, _COLLECTIONS)
-            gc.enable()
+            garbage.settle()
 
     async def _sweep(self, session: Session) -> None:
         with contextlib.suppress(TargetLostError):  # told by the session

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import gc
 import os
 import sys
 from pathlib import Path
 
+from explorer import garbage
 from explorer.errors import ExitCode
 from explorer.privilege import drop_to_caller
 from explorer.session.local_agent import LocalAgent
@@ -29,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
 def tune() -> None:
     """Set the interpreter up for keys that are answered at once; before Textual is imported."""
     sys.setswitchinterval(0.001)  # a key should not wait five milliseconds for each turn that a worker gives up
-    gc.disable()  # imports and loading make hundreds of thousands of objects that stay; the program enables it again
+    garbage.hold_back()  # until the kernel is loaded
     os.environ.setdefault("TEXTUAL_FPS", _FRAMES)
 
 

@@ -8,7 +8,6 @@ from typing import ClassVar
 
 from rich.segment import Segment
 from textual.binding import Binding, BindingType
-from textual.geometry import Size
 from textual.message import Message
 
 from explorer.session.events import Event
@@ -83,7 +82,7 @@ class EventPane(LineView):
         names = {event_line.place_name(probe) for probe in self._session.probes.values()}
         names |= {event_line.place_name(event.probe) for event in self._visible()}
         self._columns = event_line.Columns.for_width(self.scrollable_content_region.width, names)
-        self.virtual_size = Size(0, self.row_count)
+        self.measure()
         if self.flow is Flow.FOLLOWING:
             self.cursor = max(0, self.row_count - 1)
             self.scroll_to(y=self.row_count, animate=False, force=True)

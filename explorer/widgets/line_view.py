@@ -11,6 +11,7 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.geometry import Region, Size
 from textual.message import Message
+from textual.reactive import Reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
@@ -33,6 +34,9 @@ class LineView(ScrollView, can_focus=True):
         Binding("home,g", "move_to_first", "First", show=False, id="rows.first", tooltip="To the first row"),
         Binding("end,G", "move_to_last", "Last", show=False, id="rows.last", tooltip="To the last row"),
     ]
+
+    # Textual's own asks for a new layout of the whole screen at each change.
+    virtual_size: Reactive[Size] = Reactive(Size(0, 0))
 
     class Moved(Message):
         """The cursor stands on another row."""
@@ -74,9 +78,21 @@ class LineView(ScrollView, can_focus=True):
 
     def rows_changed(self) -> None:
         """Rows were added, removed or became others: measure again, keep the cursor on a row, draw."""
-        self.virtual_size = Size(0, self.row_count)
+        self.measure()
         self.cursor = max(0, min(self.cursor, self.row_count - 1))
         self.refresh()
+
+    def measure(self) -> None:
+        """Take in how many rows there are; the screen is laid out again only where the pane grows with them."""
+        size = Size(0, self.row_count)
+        if size == self.virtual_size:
+            return
+        self.virtual_size = size
+        self.vertical_scrollbar.window_virtual_size = size.height
+        if self.styles.auto_dimensions:
+            self.refresh(layout=True)
+        if self.scroll_offset.y > self.max_scroll_y:
+            self.scroll_to(y=self.max_scroll_y, animate=False, force=True)
 
     def refresh_row(self, row: int) -> None:
         """Draw one row again."""
@@ -146,7 +162,7 @@ class LineView(ScrollView, can_focus=True):
 
     def on_resize(self) -> None:
         """Keep the cursor in view."""
-        self.virtual_size = Size(0, self.row_count)
+        self.measure()
         self.reveal(self.cursor)
 
     def on_focus(self) -> None:

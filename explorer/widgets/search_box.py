@@ -6,7 +6,9 @@ from typing import ClassVar
 
 from textual import events
 from textual.binding import Binding, BindingType
+from textual.geometry import Size
 from textual.keys import key_to_character
+from textual.reactive import Reactive
 from textual.widgets import Input
 
 _PRINTED = {"slash": True, "question_mark": False, "exclamation_mark": False}
@@ -35,6 +37,8 @@ class SearchBox(Input):
         ),
         Binding("escape", "screen.back", "Clear", id="search.clear", tooltip="Clear the query"),
     ]  # fmt: skip
+
+    virtual_size: Reactive[Size] = Reactive(Size(0, 0))  # Textual's own lays the screen out at each key
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id, placeholder=_PLACEHOLDER, compact=True, select_on_focus=False)

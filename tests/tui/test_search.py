@@ -57,6 +57,27 @@ async def test_a_query_that_finds_nothing_says_so() -> None:
         assert driver.browse.card.symbol is None
 
 
+async def test_the_screen_is_not_laid_out_for_a_query_nor_for_events() -> None:
+    """It takes longer than drawing what has changed: keys would wait for it."""
+    agent = ScriptedAgent()
+    async with running(agent, size=LARGE) as driver:
+        await driver.type("vfs_read", "vfs_read")
+        await driver.press("enter", "space")
+        await driver.until(lambda: agent.armed)
+        agent.hit("vfs_read", [1, 2, 3, 4])
+        await driver.until_shown("count=4", "#events")
+        await driver.press("slash")
+        await driver.until(lambda: driver.browse.search_box.has_focus)
+        laid_out: list[object] = []
+        driver.browse.screen_layout_refresh_signal.subscribe(driver.browse, laid_out.append)
+        await driver.press("ctrl+u")
+        await driver.type("opnat2", "do_sys_openat2")
+        await driver.until_shown("filename", "#card")
+        agent.hit("vfs_read", [1, 2, 3, 5], times=100)
+        await driver.until_shown("count=5", "#events")
+        assert laid_out == []
+
+
 async def test_escape_clears_the_query_and_never_quits() -> None:
     async with running() as driver:
         await driver.type("tcp_sndmsg", "tcp_sendmsg")

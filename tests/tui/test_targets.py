@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 
 from explorer.screens.confirm import ConfirmScreen
 from explorer.screens.targets import TargetsScreen
@@ -36,6 +37,19 @@ async def test_kernel_that_cannot_be_probed_says_why_and_offers_the_lab() -> Non
         await driver.until_shown("vfs_read", "#functions")
         await driver.press("space")
         await driver.until(lambda: lab.agent.armed)
+
+
+async def test_nothing_of_a_kernel_stays_in_memory_when_another_is_looked_at() -> None:
+    lab = ScriptedTarget(ScriptedAgent(), "lab")
+    async with running(None, lab, size=SMALL) as driver:
+        assert driver.app.session is not None
+        before = weakref.ref(driver.app.session)
+        await driver.press("enter", "t")
+        await driver.until(lambda: isinstance(driver.app.screen, TargetsScreen))
+        await driver.press("enter")
+        await driver.until(lambda: driver.app.session is not None and driver.app.session.target is lab)
+        await driver.loaded()
+        await driver.until(lambda: before() is None)
 
 
 async def test_enter_on_the_empty_pane_of_such_a_kernel_opens_the_switcher() -> None:
