@@ -188,7 +188,7 @@ def refused_as_notrace(log: int) -> set[str]:
             return names
         _, found, rest = record.partition("Could not probe notrace function ")
         if found:
-            names.add(rest.split()[0])
+            names.add(rest.split()[0].rpartition(":")[2])  # 6.1 puts the module before it
 
 
 def has_padding(catalog: Catalog) -> bool:
