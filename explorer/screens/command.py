@@ -114,6 +114,8 @@ class CommandScreen(ModalScreen[None]):
 def _state(command: TracedCommand | None) -> str:
     if command is None:
         return "Enter run it   Esc close"
+    if command.over and command.code is None:
+        return "lost with its kernel   Enter run   Esc close"
     if command.code is None:
         return "running   s stop   Esc close, it runs on"
     if not command.over:
@@ -123,4 +125,5 @@ def _state(command: TracedCommand | None) -> str:
 
 def ending(command: TracedCommand) -> str:
     """What is told when a command has ended."""
-    return f"{command.line.splitlines()[0][:60]} ended with {command.code}"
+    line = command.line.splitlines()[0][:60]
+    return f"{line} was lost with its kernel" if command.code is None else f"{line} ended with {command.code}"

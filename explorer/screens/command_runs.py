@@ -40,7 +40,8 @@ class CommandRuns:
         if session is None:
             return
         await self.close()
-        command = TracedCommand(session, line, self._changed) if line else None
+        command = self._command = TracedCommand(session, line, self._changed) if line else None
+        self._draw()  # while it starts, no other one can be asked for
         try:
             if command is None:
                 await session.focus([])
@@ -50,9 +51,9 @@ class CommandRuns:
                 await command.start()
         except KexploreError as error:
             self._app.notify(error.hint or " ", title=error.message, severity="error", markup=False, timeout=8)
-            return
-        self._command = command
-        self._draw()
+            if self._command is command:
+                self._command = None
+                self._draw()
 
     async def close(self) -> None:
         """End the command that runs, with all that did not leave its process group."""
@@ -75,4 +76,4 @@ class CommandRuns:
             last = command.output[-1] if command.output else "it wrote nothing"
             self._app.notify(f"{last}\n! shows its output, runs another, or records everybody again",
                              title=ending(command), markup=False, timeout=8,
-                             severity="warning" if command.code else "information")  # fmt: skip
+                             severity="information" if command.code == 0 else "warning")  # fmt: skip

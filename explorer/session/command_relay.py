@@ -11,6 +11,11 @@ from explorer.agent.protocol import Message
 from explorer.session.guest_commands import READ_SIZE
 from symbols.errors import KexploreError
 
+_PATIENCE = 60.0
+"""Seconds for a start; emulated, one takes about as long as Python."""
+_LONGEST = protocol.MAX_REQUEST - 100
+"""Bytes of a command line, as it is sent."""
+
 
 class RelayedCommand:
     """A command in the guest; see ``RunningCommand``."""
@@ -22,7 +27,7 @@ class RelayedCommand:
         self._number = number
         loop = asyncio.get_running_loop()
         self._started: asyncio.Future[int] = loop.create_future()
-        self._code: asyncio.Future[int] = loop.create_future()
+        self._code: asyncio.Future[int | None] = loop.create_future()
         self._gone = asyncio.Event()
 
     def open_gate(self) -> None:
@@ -44,10 +49,18 @@ class RelayedCommand:
             KexploreError: It cannot be started.
         """
         self._relay.ask("run", self._number, argv=list(argv))
-        self.pid = await self._started
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                self.pid = await self._started
+        except TimeoutError:
+            self.abandon()
+            raise KexploreError("the lab's guest starts no commands any more", "t: boot the lab anew") from None
+        except asyncio.CancelledError:
+            self.abandon()
+            raise
 
-    async def ended(self) -> int:
-        """Wait for its end; its exit code."""
+    async def ended(self) -> int | None:
+        """Wait for its end; its exit code, or None where the guest is gone."""
         return await asyncio.shield(self._code)
 
     async def gone(self) -> None:
@@ -57,6 +70,8 @@ class RelayedCommand:
     def take(self, message: Message, blob: bytes) -> None:
         """Take what the guest says of it."""
         match message:
+            case {"op": "started" | "refused"} if self._started.done():
+                pass  # nobody waits for it any more
             case {"op": "started", "pid": pid}:
                 self._started.set_result(pid)
             case {"op": "refused", "message": text, "hint": hint}:
@@ -74,7 +89,7 @@ class RelayedCommand:
         if not self._started.done():
             self._started.set_exception(KexploreError("the lab ended before the command was started"))
         if not self._code.done():
-            self._code.set_result(128 + signal.SIGKILL)
+            self._code.set_result(None)
         if not self._gone.is_set():
             self.output.feed_eof()
             self._gone.set()
@@ -96,6 +111,8 @@ class CommandRelay:
             KexploreError: It cannot be started.
         """
         self._started += 1
+        if len(protocol.encode({"argv": list(argv)})) > _LONGEST:
+            raise KexploreError(f"{argv[0]}: the command line is too long")
         command = self._commands[self._started] = RelayedCommand(self, self._started)
         if self._reading.done():
             command.lose()
@@ -120,6 +137,8 @@ class CommandRelay:
                     self._commands[message["id"]].take(message, blob)
                     if message["op"] in ("gone", "refused"):
                         del self._commands[message["id"]]
+        except ConnectionError:
+            pass
         finally:
             for command in self._commands.values():
                 command.lose()

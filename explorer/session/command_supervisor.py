@@ -25,7 +25,7 @@ import sys
 NUMBER = struct.Struct("=i")
 _NOT_FOUND = 127
 _NOT_RUNNABLE = 126
-_NEVER_BEGUN = 1
+NEVER_BEGUN = 1
 _PR_SET_CHILD_SUBREAPER = 36  # include/uapi/linux/prctl.h
 _NOT_OURS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
 """What a terminal sends to everybody: meant for the command."""
@@ -91,7 +91,7 @@ def _tell(status: int, number: int) -> None:
 
 def _become(command: list[str], gate: int, own_group: bool) -> None:
     """The child's side; never returns."""
-    code = _NEVER_BEGUN
+    code = NEVER_BEGUN
     try:
         if own_group:
             os.setpgid(0, 0)

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import Self
 
-from explorer.session.command_supervisor import NUMBER
+from explorer.session.command_supervisor import NEVER_BEGUN, NUMBER
 from symbols.errors import Category, KexploreError
 
 _SUPERVISOR = os.path.join(os.path.dirname(os.path.abspath(__file__)), "command_supervisor.py")
@@ -37,10 +37,13 @@ class GatedCommand:
     """
 
     output: asyncio.StreamReader
+    code: int | None = None
+    _reader: asyncio.StreamReader | None = None
 
     def __init__(self, argv: Sequence[str], *, output: int | None = None, detached: bool = False) -> None:
         if not argv:
             raise KexploreError("no command after --", "kexplore trace PROBE... -- COMMAND ARG...", Category.USAGE)
+        self._supervisor = 0
         gate, self._gate = os.pipe()
         control, self._control = os.pipe()
         self._status, status = os.pipe()
@@ -60,17 +63,17 @@ class GatedCommand:
             self._supervisor = os.posix_spawn(
                 sys.executable, arguments, os.environ, file_actions=streams, setsid=detached
             )
-        except OSError as error:
-            raise KexploreError(f"cannot start a command: {error.strerror}") from None
+        except (OSError, ValueError) as error:
+            self._let_go()
+            raise KexploreError(f"cannot start a command: {getattr(error, 'strerror', error)}") from None
         finally:
             for descriptor in theirs:
                 os.close(descriptor)
-        self.code: int | None = None
         told = os.read(self._status, NUMBER.size)
         if len(told) < NUMBER.size:
-            raise KexploreError(f"cannot start {argv[0]}", "what stands above says why")
+            self._let_go()
+            raise KexploreError(f"cannot start {argv[0]}", "what stands above says why" if output is None else "")
         (self.pid,) = NUMBER.unpack(told)
-        self._reader: asyncio.StreamReader | None = None
 
     @classmethod
     async def piped(cls, argv: Sequence[str]) -> Self:
@@ -96,12 +99,13 @@ class GatedCommand:
         """Let the command run."""
         with contextlib.suppress(BrokenPipeError):
             os.write(self._gate, b"g")
-        self._close_gate()
+        self._gate = _closed(self._gate)
 
     def send(self, number: signal.Signals) -> None:
         """Send it a signal; does nothing when nobody is left."""
-        with contextlib.suppress(BrokenPipeError):
-            os.write(self._control, bytes([number]))
+        if self._control >= 0:
+            with contextlib.suppress(BrokenPipeError):
+                os.write(self._control, bytes([number]))
 
     async def ended(self) -> int:
         """Wait for the end of the command; its exit code."""
@@ -115,25 +119,37 @@ class GatedCommand:
     async def gone(self) -> None:
         """Wait for the end of the command and of all that it started."""
         await self.ended()
-        await (await self._stream()).read()
         if self._supervisor:
+            await (await self._stream()).read()
+            self._control = _closed(self._control)
             supervisor, self._supervisor = self._supervisor, 0
             await asyncio.to_thread(os.waitpid, supervisor, 0)
 
     def abandon(self) -> None:
         """Close the gate for good: a command that has not begun ends without running."""
         if self._gate >= 0:
-            self._close_gate()
-            supervisor, self._supervisor = self._supervisor, 0
-            os.waitpid(supervisor, 0)
+            self._let_go()
+            self.code = self.code or NEVER_BEGUN
 
     async def _stream(self) -> asyncio.StreamReader:
         if self._reader is None:
             reader = self._reader = asyncio.StreamReader()
             pipe = os.fdopen(self._status, "rb", buffering=0)
+            self._status = -1  # the stream closes it
             await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
         return self._reader
 
-    def _close_gate(self) -> None:
-        os.close(self._gate)
-        self._gate = -1
+    def _let_go(self) -> None:
+        """Close what leads to the supervisor, which ends with the command that never begins."""
+        self._gate, self._control = _closed(self._gate), _closed(self._control)
+        supervisor, self._supervisor = self._supervisor, 0
+        if supervisor:
+            os.waitpid(supervisor, 0)
+        self._status = _closed(self._status)
+
+
+def _closed(descriptor: int) -> int:
+    """Close a descriptor, unless it is; what stands for a closed one."""
+    if descriptor >= 0:
+        os.close(descriptor)
+    return -1

@@ -56,6 +56,9 @@ class _Guest:
             except KexploreError as error:
                 self._tell("refused", number, message=error.message, hint=error.hint)
                 return
+            except OSError as error:  # no descriptors, no memory
+                self._tell("refused", number, message=f"cannot start a command: {error.strerror}", hint="")
+                return
             self._commands[number] = command
             self._tell("started", number, pid=command.pid)
             task = asyncio.create_task(self._watch(number, command))

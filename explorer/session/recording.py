@@ -10,7 +10,7 @@ import asyncio
 import dataclasses
 import lzma
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from explorer.session.agent_client import AgentClient, Listener
 from explorer.session.guard import Guarded
 from explorer.session.hello import Hello
 from explorer.session.played_agent import AgentMaker, PlayedAgent, PlayedTarget
+from explorer.session.running_command import RunningCommand
 from explorer.session.target import Progress, Target
 from symbols.errors import KexploreError
 
@@ -66,6 +67,10 @@ class Recorder(Target):
         client.observer = write
         self._file = file
         return client
+
+    async def run(self, argv: Sequence[str]) -> RunningCommand:
+        """Start a command on the inner target."""
+        return await self._inner.run(argv)
 
     async def close(self) -> None:
         """Finish the file and release the inner target."""

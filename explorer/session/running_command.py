@@ -27,8 +27,8 @@ class RunningCommand(Protocol):
     def send(self, number: signal.Signals) -> None:
         """Send a signal to its process group; does nothing when nobody is left."""
 
-    async def ended(self) -> int:
-        """Wait for its end; its exit code as a shell gives it."""
+    async def ended(self) -> int | None:
+        """Wait for its end; its exit code as a shell gives it, or None where its kernel is gone."""
 
     async def gone(self) -> None:
         """Wait for the end of the command and of all that it started."""

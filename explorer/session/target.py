@@ -181,7 +181,8 @@ class LabTarget(Target):
 
     async def run(self, argv: Sequence[str]) -> RunningCommand:
         """Start it in the guest, as root, with this machine's files to read."""
-        assert self._relay is not None
+        if self._relay is None:
+            raise KexploreError("the lab is not up", "t: boot it", Category.KERNEL_CANNOT)
         return await self._relay.run(argv)
 
     async def close(self) -> None:

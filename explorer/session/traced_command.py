@@ -53,7 +53,7 @@ class TracedCommand:
         line: The command line.
         output: The newest lines of its output, harmless on a terminal.
         dropped: How many older ones were let go.
-        code: Its exit code as a shell gives it; None while it runs.
+        code: Its exit code as a shell gives it; None while it runs, and for ever when its kernel was lost.
         over: Whether all that it started has ended too.
     """
 
@@ -67,7 +67,7 @@ class TracedCommand:
         self._changed = changed
         self._command: RunningCommand | None = None
         self._tasks: list[asyncio.Task[None]] = []
-        self._asked_to_end = False
+        self._asked_to_end = self._closed = False
 
     async def start(self) -> None:
         """Run it, from its first instruction under the probes.
@@ -76,12 +76,17 @@ class TracedCommand:
             KexploreError: No command can be run on the kernel that is looked at, or not this one.
         """
         argv = arguments_of(self.line)
-        command = self._command = await self._session.target.run(argv)
+        command = await self._session.target.run(argv)
         try:
-            await self._session.focus([command.pid])
+            if not self._closed:
+                await self._session.focus([command.pid])
         except BaseException:
             command.abandon()
             raise
+        if self._closed:
+            command.abandon()
+            return
+        self._command = command
         command.open_gate()
         self._tasks = [
             asyncio.create_task(self._read(command.output), name=f"output of {argv[0]}"),
@@ -96,6 +101,7 @@ class TracedCommand:
 
     async def close(self) -> None:
         """End it, for nobody will see what it does: ask first, then make sure."""
+        self._closed = True  # a start that is under way comes to nothing
         if self._command is None:
             return
         if not self.over:

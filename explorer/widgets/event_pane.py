@@ -82,13 +82,14 @@ class EventPane(LineView):
         names = {event_line.place_name(probe) for probe in self._session.probes.values()}
         names |= {event_line.place_name(event.probe) for event in self._visible()}
         self._columns = event_line.Columns.for_width(self.scrollable_content_region.width, names)
+        top = self.scroll_offset.y
         self.measure()
         if self.flow is Flow.FOLLOWING:
             self.cursor = max(0, self.row_count - 1)
             self.scroll_to(y=self.row_count, animate=False, force=True)
         elif forgotten:  # the rows above went: stay with the same event
             self.cursor = max(0, self.cursor - forgotten)
-            self.scroll_to(y=max(0, self.scroll_offset.y - forgotten), animate=False, force=True)
+            self.scroll_to(y=max(0, top - forgotten), animate=False, force=True)
         self.refresh()
 
     @property

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from textual.widgets import Input
 
 from explorer.screens.command import CommandScreen
+from explorer.session.running_command import RunningCommand
 from tests.scripted_agent import ScriptedAgent, ScriptedTarget
 from tests.tui.driving import LARGE, SMALL, Driver, running
 
@@ -60,6 +63,25 @@ async def test_it_runs_on_while_the_screen_is_closed_and_is_stopped_by_a_key() -
         await driver.press("s", "s")
         await driver.until_shown("ended with 1")
         await driver.until(lambda: not lives(pid))
+
+
+class SlowTarget(ScriptedTarget):
+    """Starting a command takes it a while."""
+
+    async def run(self, argv: Sequence[str]) -> RunningCommand:
+        await asyncio.sleep(0.3)
+        return await super().run(argv)
+
+
+async def test_while_one_starts_no_other_can_be_asked_for() -> None:
+    target = SlowTarget(ScriptedAgent())
+    async with running(first=target) as driver:
+        await run(driver, "sleep 1000")
+        await driver.press("enter")
+        await driver.until(lambda: target.agent.focus)
+        assert len(target.agent.focus) == 1
+        await driver.press("s")
+        await driver.until_shown("ended with 143")
 
 
 async def test_leaving_the_program_ends_it() -> None:

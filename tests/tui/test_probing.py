@@ -81,6 +81,25 @@ async def test_pause_freezes_the_pane_and_counts_on() -> None:
         assert driver.browse.events.flow is Flow.FOLLOWING
 
 
+async def test_a_paused_pane_stays_with_its_events_while_others_are_forgotten() -> None:
+    agent = ScriptedAgent()
+    async with running(agent, size=SMALL) as driver:
+        await driver.arm(agent, OPEN)
+        assert driver.app.session is not None
+        journal = driver.app.session.journal
+        for number in range(4):
+            agent.hit(OPEN, [AT_FDCWD, PATH, f"/{number}", 0], times=5000)
+        await driver.until(lambda: driver.browse.events.row_count == 20_000 and '"/3"' in driver.text("#events"))
+        await driver.press("5", "p")
+        await driver.until(lambda: driver.browse.events.flow is Flow.PAUSED)
+        shown = driver.text("#events").splitlines()[1:]
+        for forgotten in (3000, 6000):
+            agent.hit(OPEN, [AT_FDCWD, PATH, "/late", 0], times=3000)
+            await driver.until(lambda: journal.dropped == forgotten)  # noqa: B023 - called here only
+            await driver.until(lambda: driver.browse.events.row_count == 20_000 - forgotten)  # noqa: B023
+            assert driver.text("#events").splitlines()[1:] == shown
+
+
 async def test_scrolling_back_stays_while_events_come_and_following_returns() -> None:
     agent = ScriptedAgent()
     async with running(agent, size=SMALL) as driver:

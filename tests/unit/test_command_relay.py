@@ -37,7 +37,7 @@ async def relay() -> AsyncIterator[CommandRelay]:
         await relay.close()
 
 
-async def all_of(command: RunningCommand) -> tuple[bytes, int]:
+async def all_of(command: RunningCommand) -> tuple[bytes, int | None]:
     """Its output and exit code, once nothing of it is left."""
     output, code = await asyncio.gather(command.output.read(), command.ended())
     await command.gone()
@@ -85,6 +85,20 @@ async def test_what_cannot_be_run_is_told_and_what_is_abandoned_never_runs(relay
     assert not proof.exists()
 
 
+async def test_one_that_is_given_up_while_it_starts_disturbs_no_other(relay: CommandRelay) -> None:
+    for argv in (["true\0"], ["x" * (1 << 20)]):
+        with pytest.raises(KexploreError, match=r"null byte|too long"):
+            await relay.run(argv)
+    starting = asyncio.create_task(relay.run(["true"]))
+    await asyncio.sleep(0)
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    command = await relay.run(["echo", "here"])
+    command.open_gate()
+    assert await all_of(command) == (b"here\n", 0)
+
+
 async def test_when_the_guest_is_gone_so_are_its_commands() -> None:
     ours, theirs = socket.socketpair()
     relay = CommandRelay(*await asyncio.open_connection(sock=ours))
@@ -94,7 +108,7 @@ async def test_when_the_guest_is_gone_so_are_its_commands() -> None:
     never = asyncio.create_task(relay.run(["true"]))
     await asyncio.sleep(0)
     theirs.close()
-    assert await all_of(command) == (b"", 128 + signal.SIGKILL)
+    assert await all_of(command) == (b"", None)
     for late in (never, relay.run(["true"])):
         with pytest.raises(KexploreError, match="the lab ended"):
             await late

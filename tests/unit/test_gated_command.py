@@ -46,6 +46,20 @@ async def test_nothing_runs_before_the_gate_opens_nor_when_it_never_does(tmp_pat
         os.kill(command.pid, 0)
 
 
+async def test_no_descriptor_is_left_whichever_way_it_ends() -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(3):
+        command = await GatedCommand.piped(["true"])
+        command.open_gate()
+        assert await command.output.read() == b""
+        await command.gone()
+        (await GatedCommand.piped(["true"])).abandon()
+        with pytest.raises(KexploreError, match="null byte"):
+            await GatedCommand.piped(["true\0"])
+    await asyncio.sleep(0)
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
 async def test_the_number_is_that_of_the_command(tmp_path: Path) -> None:
     told = tmp_path / "pid"
     command = GatedCommand(["sh", "-c", f"echo $$ > {told}"])
