@@ -6,8 +6,6 @@ does not know how to answer; whichever way, everything is disarmed first.
 
 from __future__ import annotations
 
-import contextlib
-import mmap
 import os
 import selectors
 import signal
@@ -25,6 +23,7 @@ from explorer.agent.fact_sending import FactSending
 from explorer.agent.facts import Facts
 from explorer.agent.failure import RequestError
 from explorer.agent.guarded_engine import GuardedEngine
+from explorer.agent.last_words import LastWords
 from explorer.agent.protocol import Code, Message, ProtocolError, VersionError
 from explorer.agent.survivor import Survivor
 from explorer.agent.tracefs import Tracefs
@@ -33,11 +32,6 @@ _SURVEY = 1.0
 """Seconds between two readings of the kernel's own counts."""
 _REST = 1.0
 """Seconds without an armed probe after which the definitions of disarmed ones are deleted."""
-_FAREWELL = 2.0
-"""Seconds that a peer gets to take the last messages."""
-_LAST_RESORT = 4 << 20
-"""Bytes of address space, never touched, that are given back when the agent fails: memory may be what ran out, and it
-takes some to disarm and to say so."""
 _MOST_WAITING = 64
 """Requests that wait for the bpf program, until which no more are read."""
 _CHANGE_THE_KERNEL = frozenset({"arm", "arm_many", "count"})
@@ -71,7 +65,7 @@ class Server:
         self._silenced = False
         self._skipped_told = 0
         self._stop = False
-        self._last_resort = mmap.mmap(-1, _LAST_RESORT)
+        self._last_words = LastWords(connection)
         self._deadline = Deadline()
         self._survivor: Optional[Survivor] = None
         self._operations: Dict[str, Callable[[int, Message], None]] = {
@@ -98,34 +92,24 @@ class Server:
         except (StreamEnd, _End):
             pass
         except VersionError as error:
-            self._say_last({"op": "problem", "message": str(error), "hint": "run the same kexplore on both sides"})
+            self._last_words.problem(str(error), "run the same kexplore on both sides")
             code = 1
         except ProtocolError as error:
-            code = self._fail(f"the explorer does not speak the protocol: {error}")
+            self._last_words.fault(f"the explorer does not speak the protocol: {error}")
+            code = 1
         except Exception as error:
-            self._last_resort.close()
-            code = self._fail(f"the agent failed: {type(error).__name__}: {error} ({_origin(error)})")
+            self._last_words.failure(error)
+            code = 1
         finally:
             left = self._counting.close() + self._engine.close()
             if self._survivor is not None and not left:  # else it goes on trying
                 self._survivor.dismiss()
         if left:
-            self._say_last({"op": "problem", "message": f"left behind: {'; '.join(left)}", "hint": "kexplore clean"})
+            self._last_words.problem(f"left behind: {'; '.join(left)}", "kexplore clean")
         return code
 
     def _end_by_signal(self) -> None:
         self._stop = True
-
-    def _fail(self, message: str) -> int:
-        hint = "everything is disarmed; this is a bug in kexplore, please report it"
-        self._say_last({"op": "problem", "message": message, "hint": hint})
-        return 1
-
-    def _say_last(self, message: Message) -> None:
-        # Nobody may be there to hear it, and there is nobody else to tell.
-        with contextlib.suppress(StreamEnd):
-            self._connection.send(message)
-            self._connection.finish(_FAREWELL)
 
     def _turn(self) -> None:
         self._engine.describe()  # here and not on arming: nobody waits for it now
@@ -385,22 +369,14 @@ class Server:
         left, deleting = self._counting.close() + self._engine.release(), self._engine.definitions
         if deleting > GROUP_SIZE:
             # Nothing is armed any more; the rest takes seconds, for which nobody has to wait.
-            self._say_last({"op": "bye", "id": request, "left": left, "deleting": deleting})
+            self._last_words.say({"op": "bye", "id": request, "left": left, "deleting": deleting})
             self._connection.hang_up()
         else:
             left += self._engine.close()
-            self._say_last({"op": "bye", "id": request, "left": left, "deleting": 0})
+            self._last_words.say({"op": "bye", "id": request, "left": left, "deleting": 0})
         raise _End
 
     def _report_left(self, left: List[str]) -> None:
         if left:
             message = f"could not remove {'; '.join(left)}"
             self._connection.send({"op": "problem", "message": message, "hint": "kexplore clean"})
-
-
-def _origin(error: Exception) -> str:
-    """The file and line where it was raised."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return "?" if trace is None else f"{os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}"

@@ -137,8 +137,8 @@ class CommandRelay:
                     self._commands[message["id"]].take(message, blob)
                     if message["op"] in ("gone", "refused"):
                         del self._commands[message["id"]]
-        except ConnectionError:
-            pass
+        except OSError:
+            pass  # the other end is gone
         finally:
             for command in self._commands.values():
                 command.lose()

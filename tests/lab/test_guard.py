@@ -99,6 +99,7 @@ def test_a_flood_let_run_has_bounded_memory_and_exact_sums(
     listens: bool, engine: str, flood: subprocess.Popen[bytes]
 ) -> None:
     """A few hundred thousand hits: an agent that kept anything of each would soon be over the bound."""
+    state = tracing_state()
     with agent(engine=engine) as started:
         started.ask("budget", rate=None, share=None)
         started.credit(1 << 40)
@@ -121,3 +122,4 @@ def test_a_flood_let_run_has_bounded_memory_and_exact_sums(
         assert max(weights) < 16
         assert hits == len(started.rows_of(probe)) + lost + filtered + not_shown > 20_000
         assert started.quit() == []
+    assert tracing_state() == state

@@ -15,7 +15,7 @@ import pytest
 from tests.agent_driver import AGENT, Agent, agent
 from tests.lab.test_guard import ENDLESS
 from tests.lab.test_trace_command import agents_of, children_of
-from tests.lab.tracing_state import tracing_state, wait_for_state, wait_until
+from tests.lab.tracing_state import TRACEFS, tracing_state, wait_for_state, wait_until
 
 OPEN = "do_sys_openat2"
 GETPGID = "__x64_sys_getpgid"
@@ -89,6 +89,9 @@ def test_at_the_deadline_the_agent_disarms_by_itself_whether_or_not_anybody_list
         probe = started.arm(GETPGID, registers=True)
         started.ask("deadline", seconds=1)
         assert tracing_state()["kprobes"] != before["kprobes"]
+        if engine == "tracefs":
+            [switch] = TRACEFS.glob("instances/kexplore_*/events/kexplore_*/*/enable")
+            assert switch.read_text().strip() == "1"
         # Not one byte is taken from it: its pipe is full by now.
         wait_until(lambda: tracing_state()["kprobes"] == before["kprobes"], "the end of the probe")
         started.wait(lambda: bool(started.expired))

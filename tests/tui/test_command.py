@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from textual.widgets import Input
 
+from explorer.agent import protocol
 from explorer.screens.command import CommandScreen
+from explorer.session.command_relay import CommandRelay
 from explorer.session.running_command import RunningCommand
 from tests.scripted_agent import ScriptedAgent, ScriptedTarget
 from tests.tui.driving import LARGE, SMALL, Driver, running
@@ -82,6 +85,24 @@ async def test_while_one_starts_no_other_can_be_asked_for() -> None:
         assert len(target.agent.focus) == 1
         await driver.press("s")
         await driver.until_shown("ended with 143")
+
+
+class VanishingTarget(ScriptedTarget):
+    """Its guest is gone as soon as it has started a command."""
+
+    async def run(self, argv: Sequence[str]) -> RunningCommand:
+        ours, theirs = socket.socketpair()
+        relay = CommandRelay(*await asyncio.open_connection(sock=ours))
+        with theirs:
+            theirs.send(protocol.encode({"op": "started", "id": 1, "pid": 5}))
+            return await relay.run(argv)
+
+
+async def test_a_command_that_goes_with_its_kernel_is_said_to_be_lost() -> None:
+    async with running(first=VanishingTarget(ScriptedAgent())) as driver:
+        await run(driver, "sleep 1000")
+        await driver.until_shown("was lost with its kernel")
+        assert "lost with its kernel" in str(driver.app.screen.query_one("#box").border_subtitle)
 
 
 async def test_leaving_the_program_ends_it() -> None:

@@ -18,6 +18,7 @@ from explorer.session.command_relay import CommandRelay
 from explorer.session.guest_commands import guest_command
 from explorer.session.running_command import RunningCommand
 from explorer.session.streams import streams_of
+from explorer.session.target import LabTarget
 from symbols.errors import KexploreError
 
 
@@ -97,6 +98,11 @@ async def test_one_that_is_given_up_while_it_starts_disturbs_no_other(relay: Com
     command = await relay.run(["echo", "here"])
     command.open_gate()
     assert await all_of(command) == (b"here\n", 0)
+
+
+async def test_a_lab_that_is_not_up_runs_nothing_and_says_so() -> None:
+    with pytest.raises(KexploreError, match="the lab is not up"):
+        await LabTarget().run(["true"])
 
 
 async def test_when_the_guest_is_gone_so_are_its_commands() -> None:
