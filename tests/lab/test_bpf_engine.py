@@ -218,9 +218,10 @@ def test_a_flood_is_held_back_and_what_is_counted_stays_exact(bpf: Agent, aggreg
         finally:
             flood.kill()
     hits, missed, lost, filtered, not_shown = bpf.disarm(probe)
-    assert (missed, lost, filtered) == (0, 0, 0)
-    assert hits == len(bpf.rows_of(probe)) + not_shown > 0
+    assert (missed, filtered) == (0, 0)
+    assert hits == len(bpf.rows_of(probe)) + not_shown + lost > 0
     if aggregate is not None:
+        assert lost == 0, "what is counted in the kernel needs no buffer, which a fast flood can fill"
         assert bpf.cells[probe] == {(flood.pid, 0): (hits, 0)}
 
 
