@@ -7,9 +7,6 @@ import dataclasses
 import json
 import os
 import sys
-from collections.abc import Iterator
-
-import pytest
 
 from explorer.agent.bpf_calls import release
 from explorer.agent.protocol import BPF_MISSED_SINCE
@@ -18,16 +15,8 @@ from explorer.session.probe import ProbeState
 from explorer.session.probe_spec import ProbeSpec
 from tests.lab.local_session import local_session
 from tests.lab.test_trace_command import OPEN, kexplore, traced
-from tests.lab.tracing_state import tracing_state, wait_for_state
 
 GETPGID = "__x64_sys_getpgid"
-
-
-@pytest.fixture(autouse=True)
-def _nothing_left_behind() -> Iterator[None]:
-    before = tracing_state()
-    yield
-    wait_for_state(before)
 
 
 def test_stacks_stand_under_each_event_and_lead_back_to_the_system_call() -> None:

@@ -8,13 +8,12 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.agent_driver import Agent, Refused, agent
-from tests.lab.tracing_state import TRACEFS, tracing_state, wait_for_state
+from tests.lab.tracing_state import TRACEFS
 
 CALLED = "do_mkdirat"
 """What nobody calls in the lab unless a test does; ``mkdir`` does once."""
@@ -27,14 +26,6 @@ for _ in range(int(sys.argv[1])):
         pass
 """
 UNLIMITED: dict[str, Any] = {"rate": None, "share": None}
-
-
-@pytest.fixture
-def quiet() -> Iterator[dict[str, str]]:
-    """The kernel's tracing state before; after the test it must be the same."""
-    before = tracing_state()
-    yield before
-    wait_for_state(before)
 
 
 def make_calls(count: int) -> None:
@@ -67,7 +58,7 @@ def count(running: Agent, wanted: list[list[str]], budget: dict[str, Any] = UNLI
     return running.ask("count", functions=wanted, **budget)
 
 
-def test_counts_of_hundreds_of_functions_are_exact(quiet: dict[str, str], every_kernel: str) -> None:
+def test_counts_of_hundreds_of_functions_are_exact(every_kernel: str) -> None:
     """Held against the number of calls that were made, and against the kernel's own count of a probe beside."""
     wanted = [*functions("ext4_")[:400], *functions("vfs_"), [CALLED, ""]]
     assert len(wanted) > 300
@@ -90,7 +81,7 @@ def test_counts_of_hundreds_of_functions_are_exact(quiet: dict[str, str], every_
     assert by_name["vfs_open"] > 0
 
 
-def test_the_hottest_function_is_dropped_to_keep_the_budget(quiet: dict[str, str]) -> None:
+def test_the_hottest_function_is_dropped_to_keep_the_budget() -> None:
     with agent() as running:
         count(running, [[CALLED, ""], ["do_renameat2", ""]], {"rate": 100, "share": None})
         with subprocess.Popen([sys.executable, "-I", "-S", "-c", CALLS, "100000000"]) as caller:
@@ -103,7 +94,7 @@ def test_the_hottest_function_is_dropped_to_keep_the_budget(quiet: dict[str, str
         assert set(calls_by_name(dict.fromkeys(ended["dropped"], 1))) == {CALLED}
 
 
-def test_what_cannot_be_counted_is_told(quiet: dict[str, str]) -> None:
+def test_what_cannot_be_counted_is_told() -> None:
     with agent() as running:
         started = count(running, [[CALLED, ""], ["no_such_function", ""], [CALLED, "nomodule"]])
         assert started["absent"] == [["no_such_function", ""], [CALLED, "nomodule"]]
@@ -119,7 +110,7 @@ def test_what_cannot_be_counted_is_told(quiet: dict[str, str]) -> None:
             running.ask("uncount")
 
 
-def test_a_count_whose_agent_was_killed_is_found_and_removed(quiet: dict[str, str]) -> None:
+def test_a_count_whose_agent_was_killed_is_found_and_removed() -> None:
     with agent() as running:
         count(running, [[CALLED, ""]])
         running.kill_with_survivors()
@@ -133,7 +124,7 @@ def test_a_count_whose_agent_was_killed_is_found_and_removed(quiet: dict[str, st
         assert cleaned["removed"] == other.hello["leftovers"]
 
 
-def test_the_command_counts_patterns_and_what_ftrace_cannot(quiet: dict[str, str]) -> None:
+def test_the_command_counts_patterns_and_what_ftrace_cannot() -> None:
     """Until it is interrupted, as its output is only written then; what a dead session left goes first."""
     with agent() as dead:
         dead.arm(CALLED)

@@ -11,7 +11,7 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +23,7 @@ from explorer.session.probe import Probe
 from explorer.session.probe_spec import ProbeKind, ProbeSpec
 from explorer.session.session import Session
 from tests.lab.local_session import local_session
-from tests.lab.tracing_state import DEADLINE, tracing_state, wait_for_state
-
-
-@pytest.fixture(autouse=True)
-def _nothing_left_behind() -> Iterator[None]:
-    before = tracing_state()
-    yield
-    wait_for_state(before)
+from tests.lab.tracing_state import DEADLINE
 
 
 @pytest.fixture

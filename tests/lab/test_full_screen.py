@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.tracing_state import DEADLINE, tracing_state, wait_for_state
+from tests.lab.tracing_state import DEADLINE
 
 OPEN = "do_sys_openat2"
 KPROBES = Path("/sys/kernel/debug/kprobes/list")
@@ -80,7 +80,6 @@ def send(number: signal.Signals) -> Callable[[Terminal], None]:
     ids=["q", "SIGTERM", "kill -9", "closed terminal", "q, bpf", "kill -9, bpf"],
 )  # fmt: skip
 def test_whatever_ends_it_nothing_is_left(end: Callable[[Terminal], None], codes: set[int], engine: str) -> None:
-    before = tracing_state()
     armed = KPROBES.read_text().count(OPEN)
     terminal = Terminal(engine)
     try:
@@ -100,5 +99,4 @@ def test_whatever_ends_it_nothing_is_left(end: Callable[[Terminal], None], codes
     finally:
         terminal.process.kill()  # a program that hangs must not stay for the tests behind this one
         terminal.process.wait()
-    wait_for_state(before)
     assert code in codes

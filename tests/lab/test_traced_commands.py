@@ -10,7 +10,6 @@ import sys
 import pytest
 
 from tests.lab.test_trace_command import KEXPLORE, traced
-from tests.lab.tracing_state import tracing_state, wait_for_state
 
 OPEN = "do_sys_openat2"
 
@@ -18,7 +17,6 @@ OPEN = "do_sys_openat2"
 @pytest.mark.parametrize("engine", ["tracefs", "bpf"])
 def test_what_outlives_the_command_is_traced_to_its_end_and_nobody_else(engine: str) -> None:
     """The grandchild is adopted by another process long before it opens its file."""
-    before = tracing_state()
     other = subprocess.Popen(
         ["sh", "-c", "while sleep 0.1; do cat /etc/passwd; done"], stdout=subprocess.DEVNULL, start_new_session=True
     )
@@ -37,11 +35,9 @@ def test_what_outlives_the_command_is_traced_to_its_end_and_nobody_else(engine: 
     assert {event["comm"] for event in events} <= {"sh", "sleep", "cat", "kexplore", "python", "python3"}
     assert "what it started goes on" in result.stderr
     assert summary[OPEN]["hits"] == summary[OPEN]["filtered"] + len([e for e in events if e["probe"] == OPEN])
-    wait_for_state(before)
 
 
 def test_signals_are_passed_on_and_the_command_ends_with_the_tracing() -> None:
-    before = tracing_state()
     script = 'trap "exit 9" INT; cat /etc/hostname; while :; do sleep 0.1; done'
     tracing = subprocess.Popen(
         [*KEXPLORE, "trace", "--json", OPEN, "--filter", 'filename == "/etc/hostname"', "--", "sh", "-c", script],
@@ -61,4 +57,3 @@ def test_signals_are_passed_on_and_the_command_ends_with_the_tracing() -> None:
     assert result.returncode == 0
     assert "the command is ended with the tracing" in result.stderr
     assert len(result.stdout.splitlines()) == 1
-    wait_for_state(before)
