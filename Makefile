@@ -59,8 +59,11 @@ bench: $(VENV)/.development $(VENV)/.oracles ## the measurements of CONTRIBUTING
 	echo '== search'; $(PYTHON) -m tests.benchmarks.search
 	echo '== types'; $(PYTHON) -m tests.benchmarks.types
 	echo '== decoding, of what the lab kernel records'; $(PYTHON) -m tests.benchmarks.decode
+	echo '== counting and decoding by bpf'; $(PYTHON) -m tests.benchmarks.bpf_records
 	echo '== keys in a flood that is played'; $(PYTHON) -m tests.benchmarks.flood_screen --played
 	echo '== arming, on the lab kernel'; $(KEXPLORE) lab -- $(PYTHON) -m tests.benchmarks.arming
+	echo '== arming by bpf, on the lab kernel'; $(KEXPLORE) lab --bcc -- $(PYTHON) -m tests.benchmarks.bpf_arming
+	echo '== a flood, on the lab kernel'; $(KEXPLORE) lab --bcc -- $(PYTHON) -m tests.benchmarks.flood
 
 screenshots: $(VENV)/.development ## draw screenshots/ anew, from the recorded session
 	@$(PYTHON) -m screenshots.generate

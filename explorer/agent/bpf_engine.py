@@ -15,7 +15,7 @@ from explorer.agent.aggregation import Cell, Cells
 from explorer.agent.armed import Armed
 from explorer.agent.bpf_calls import BpfCalls
 from explorer.agent.bpf_focus import Focus
-from explorer.agent.bpf_newest import NewestRecords, slot_of
+from explorer.agent.bpf_intake import Intake
 from explorer.agent.bpf_probe import BpfProbe, place_of
 from explorer.agent.bpf_program import Compilation, Program
 from explorer.agent.bpf_records import context_of
@@ -51,11 +51,10 @@ class BpfEngine:
         self._failure: Optional[RequestError] = None
         self._by_number: Dict[int, BpfProbe] = {}
         self._by_slot: Dict[int, BpfProbe] = {}
-        self._newest = NewestRecords()
+        self._intake = Intake(self._by_slot)
         self._focus: List[int] = []
         self._lost_of_finished = 0
-        self.events = 0
-        self._complete_until = self._lost_until = 0
+        self._lost_until = 0
 
     # The program.
 
@@ -119,7 +118,7 @@ class BpfEngine:
             program.close()
             return
         self._calls, self._context, self._unit = BpfCalls(self._machine), context, unit
-        self._ring = RingBuffer(program.events, bpf_layout.RING_SIZE)
+        self._intake.open(RingBuffer(program.events, bpf_layout.RING_SIZE))
         self._tables = Tables(program, self._calls, self._root)
         self._following = Focus(program, self._calls, self._root)
         self._program = program
@@ -136,6 +135,11 @@ class BpfEngine:
     def lost(self) -> int:
         """Events that found the buffer full so far."""
         return self._lost_of_finished + sum(probe.counts.lost for probe in self._by_number.values())
+
+    @property
+    def events(self) -> int:
+        """Records that came out of the buffer so far."""
+        return self._intake.events
 
     @property
     def skipped(self) -> int:
@@ -265,32 +269,11 @@ class BpfEngine:
         Returns:
             Whether the buffer was emptied.
         """
-        began = time.monotonic_ns()
-        probes, most = self._by_slot, max(keep, 1)
-        before = self.events
-        for record in self._ring.records(seconds):
-            probe = probes.get(slot_of(record))
-            if probe is None:
-                continue
-            probe.decoded += 1
-            self.events += 1
-            if probe.remaining is not None and not probe.decoder.passes(record, probe.remaining):
-                probe.rejected += 1
-            else:
-                self._newest.keep(record, most)
-        self._complete_until = began if self._ring.emptied else max(self._complete_until, self._newest.latest)
-        return self._ring.emptied or self.events == before
+        return self._intake.drain(keep, seconds)
 
     def collect(self, rows: int) -> List[Row]:
         """The newest events as rows, oldest first; what else was kept is let go."""
-        found: List[Row] = []
-        for record in self._newest.take(rows):
-            probe = self._by_slot.get(slot_of(record))
-            if probe is not None:
-                probe.shown += 1
-                found.append(probe.decoder.row(record, probe.number))
-        found.sort(key=lambda row: int(row[1]))
-        return found
+        return self._intake.collect(rows)
 
     def counters(self) -> Dict[int, List[int]]:
         """The counters of all armed probes."""
@@ -304,7 +287,7 @@ class BpfEngine:
     @property
     def complete_between(self) -> Tuple[int, int]:
         """Since when and until when nothing is missing among the events."""
-        return max(self._lost_until, self._newest.gap_until), self._complete_until
+        return max(self._lost_until, self._intake.gap_until), self._intake.complete_until
 
     def close(self) -> List[str]:
         """Disarm everything; nothing can be left."""
@@ -316,7 +299,7 @@ class BpfEngine:
             self._compilation = None
         if self._program is not None:
             self._following.close()
-            self._ring.close()
+            self._intake.close()
             self._program.close()
             self._program = None
         return []
@@ -384,7 +367,7 @@ class BpfEngine:
             probe.counts = counts
 
     def _forget(self, probe: BpfProbe) -> None:
-        self._newest.forget(probe.slot)
+        self._intake.forget(probe.slot)
         wanted = probe.request.aggregate
         begins = wanted is not None and wanted.role == "begins"
         self._tables.forget(probe.slot, cells=probe.cells is not None, calls=begins)

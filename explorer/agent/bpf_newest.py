@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import collections
 import struct
-from typing import Deque, List
+from typing import Callable, Deque, List
 
 from explorer.agent import bpf_layout
+from explorer.agent.bpf_ring import Batch
 
 _SLOT = struct.Struct("=I")
 _SLOT_AT = 16
@@ -33,11 +34,24 @@ class NewestRecords:
         self._bytes = 0
         self.gap_until = 0
 
-    def keep(self, record: bytes, most: int) -> None:
-        """Take one more, and let the oldest go above so many."""
+    def keep(self, batch: Batch, most: int, copy: Callable[[int, int], bytes]) -> None:
+        """Take more, and let the oldest go above so many.
+
+        Args:
+            batch: The next ones.
+            most: How many are kept.
+            copy: Gives the record at a place, of a length.
+        """
+        places, heads = batch
+        first, size = len(heads), 0
+        while first and len(heads) - first < most and size + heads[first - 1][0] <= _MOST:
+            first -= 1
+            size += heads[first][0]
+        if first:
+            self.gap_until = max(self.gap_until, max(time for _, time, _ in heads[:first]))
         records = self._records
-        records.append(record)
-        self._bytes += len(record)
+        records.extend(copy(places[number], heads[number][0]) for number in range(first, len(heads)))
+        self._bytes += size
         while len(records) > most or self._bytes > _MOST:
             self._let_go(records.popleft())
 
