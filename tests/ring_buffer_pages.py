@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from typing import Any, NamedTuple
 
+from explorer.agent import protocol
 from explorer.agent.event_format import HitDecoder
 from explorer.agent.processes import ProcessTable
 from explorer.agent.ring_buffer import PageLayout, Record
@@ -89,7 +90,7 @@ class Hit(NamedTuple):
     comm: str
     context: str
     values: list[Any]
-    registers: list[int] | None
+    registers: tuple[int, ...] | None
 
 
 def decode(decoder: HitDecoder, written: bytes, record: Record) -> Hit:
@@ -98,4 +99,4 @@ def decode(decoder: HitDecoder, written: bytes, record: Record) -> Hit:
     decoder.rows(written, [record], 3, 7, ProcessTable("/nonexistent"), rows.append)
     [[probe, time, cpu, tid, _, comm, context, values, registers]] = rows
     assert (probe, time, cpu) == (7, record[0], 3)
-    return Hit(tid, comm, context, values, registers)
+    return Hit(tid, comm, context, values, None if registers is None else protocol.unpack_registers(registers.hex()))

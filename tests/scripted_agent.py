@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import socket
+import struct
 from collections.abc import Sequence
 from typing import Any
 
@@ -183,7 +184,7 @@ class ScriptedAgent:
     ) -> None:  # fmt: skip
         """One hit of the armed probe of this symbol, or several at once."""
         number = self.number(symbol, kind)
-        saved = [(registers or {}).get(name, 0) for name in REGISTERS]
+        saved = struct.pack(f"<{len(REGISTERS)}Q", *((registers or {}).get(name, 0) for name in REGISTERS)).hex()
         self._counters[number][0] += times
         row = [1, pid, pid, comm, context, values, saved, *([] if stacks is None else [stacks])]
         rows = [[number, next(self._clock), *row] for _ in range(times)]

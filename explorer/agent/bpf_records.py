@@ -27,12 +27,12 @@ class RecordDecoder:
 
     def __init__(self, request: ProbeRequest) -> None:
         codes = [bpf_layout.HEAD.format, *(_slot(value.type) for value in request.values)]
-        codes.append(f"{len(request.registers)}Q")
         self._struct = struct.Struct("".join(codes))
+        begin = self._struct.size
+        self._registers = slice(begin, begin + 8 * len(request.registers)) if request.registers else None
         self._values = len(request.values)
         self._numbers: List[Tuple[int, bool]] = []
         self._plan = [value.type not in SIZES for value in request.values]
-        self._registers = bool(request.registers)
         self._stacks = bool(request.stacks)
         self._texts = Texts()
 
@@ -44,8 +44,8 @@ class RecordDecoder:
             probe: The probe's number.
         """
         raw = self._struct.unpack_from(record)
-        values, at = self._read(record, raw)
-        registers = list(raw[at:]) if self._registers else None
+        values = self._read(record, raw)
+        registers = record[self._registers] if self._registers is not None else None
         row = [probe, raw[0], raw[6], raw[3], raw[4], self._texts[raw[10]] or "", _context(raw[5]), values, registers]
         if self._stacks:
             row.append(_stacks(record, raw[7], raw[8]))
@@ -54,10 +54,10 @@ class RecordDecoder:
     def passes(self, record: bytes, condition: Condition) -> bool:
         """Whether a record meets a condition."""
         raw = self._struct.unpack_from(record)
-        values, _ = self._read(record, raw)
+        values = self._read(record, raw)
         return condition(_Recorded(raw, values, self._texts[raw[10]] or "")) is True
 
-    def _read(self, record: bytes, raw: Tuple[Any, ...]) -> Tuple[List[Any], int]:
+    def _read(self, record: bytes, raw: Tuple[Any, ...]) -> List[Any]:
         values: List[Any] = []
         faults, at = raw[1], _HEAD_FIELDS
         for number, is_text in enumerate(self._plan):
@@ -68,7 +68,7 @@ class RecordDecoder:
             else:
                 values.append(None if faults >> number & 1 else raw[at])
                 at += 1
-        return values, at
+        return values
 
 
 _HEAD_FIELDS = 11

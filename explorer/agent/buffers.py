@@ -217,10 +217,11 @@ class Drained:
 
     def add(self, page: bytes, scanned: Page, watched: int) -> None:
         """Count a page."""
-        counts = collections.Counter(map(_EVENT, scanned.records))
-        if watched in counts:
+        events = list(map(_EVENT, scanned.records))
+        if watched in events:
             self.watched += [(page, record) for record in scanned.records if record[3] == watched]
-        self.counts.update(counts)
+        for event in set(events):  # of which there is one in a flood
+            self.counts[event] += events.count(event)
         self.follows_loss = self.follows_loss or scanned.follows_loss
 
 

@@ -53,8 +53,12 @@ class EventFormat(NamedTuple):
             raise RingBufferError("an event's format has no id or no fields")
         return cls(int(number.group(1)), fields)
 
-    def unpacker(self, names: Sequence[str]) -> Tuple[struct.Struct, Dict[str, int]]:
+    def unpacker(self, names: Sequence[str], size: int = 0) -> Tuple[struct.Struct, Dict[str, int]]:
         """A struct over the fixed part of a record, and where in its tuple each of ``names`` comes.
+
+        Args:
+            names: The fields wanted.
+            size: Bytes that it covers at least, whatever lies in them.
 
         Raises:
             RingBufferError: A field is missing, or of a size that no integer has.
@@ -70,7 +74,20 @@ class EventFormat(NamedTuple):
                 raise RingBufferError(f"field {name} is not a plain integer")
             codes.append(f"{field.offset - position}x{code}")
             position = field.offset + field.size
+        codes.append(f"{max(0, size - position)}x")
         return struct.Struct("".join(codes)), {name: place for place, (name, _) in enumerate(wanted)}
+
+    def words(self, names: Sequence[str]) -> Tuple[int, int]:
+        """Where the bytes of fields of eight bytes begin and end that stand one behind the other.
+
+        Raises:
+            RingBufferError: They do not.
+        """
+        found = [self.fields.get(name) for name in names]
+        begin = found[0].offset if found[0] is not None else 0
+        if any(field is None or field[:2] != (begin + 8 * number, 8) for number, field in enumerate(found)):
+            raise RingBufferError(f"the fields {names[0]} to {names[-1]} do not stand one behind the other")
+        return begin, begin + 8 * len(names)
 
 
 class ValueField(NamedTuple):
@@ -97,7 +114,7 @@ class HitDecoder:
     Args:
         event: The probe's event; it has a field ``comm``.
         values: The fields of its values, in order.
-        registers: The fields of its registers, in order; empty when they are not recorded.
+        registers: The fields of its registers, in order and side by side; empty when they are not recorded.
 
     Attributes:
         rows: Turns records into rows.
@@ -107,12 +124,13 @@ class HitDecoder:
     """
 
     def __init__(self, event: EventFormat, values: Sequence[ValueField], registers: Sequence[str]) -> None:
-        names = ["common_flags", "common_pid", "comm", *registers]
+        names = ["common_flags", "common_pid", "comm"]
         for value in values:
             names.append(value.name)
             if value.guard is not None:
                 names.append(value.guard)
-        self._struct, place = event.unpacker(names)
+        saved = event.words(registers) if registers else None
+        self._struct, place = event.unpacker(names, saved[1] if saved else 0)
         self._tid, self._comm = place["common_pid"], place["comm"]
         self._values = [
             ValuePlace(
@@ -122,11 +140,8 @@ class HitDecoder:
         ]
         self._texts = Texts()
         self.rows = row_code.compiled(
-            Places(
-                self._struct, place["common_flags"], self._tid, self._comm, self._values,
-                [place[name] for name in registers],
-            )
-        )  # fmt: skip
+            Places(self._struct, place["common_flags"], self._tid, self._comm, self._values, saved)
+        )
 
     def unpack(self, page: bytes, record: Record) -> Raw:
         """The fixed part of a record, for whoever wants few of its values.

@@ -132,8 +132,8 @@ that is sent unasked, gets a new number; new requests need none, as both sides c
   ``pid`` the process, or null when it was gone before it could be asked; ``context`` one of ``task softirq irq nmi``;
   ``values`` in the order of the probe's definition, integers as JSON numbers already signed, strings with invalid UTF-8
   as lone surrogates, a read that faulted as null (on kernels 6.2 to 6.4 also a text that reads ``(fault)``);
-  ``registers`` in the order of ``hello.registers``, unsigned, or null. With stacks a tenth member is there:
-  ``[kernel, user]``, the addresses of each, innermost first.
+  ``registers`` as ``unpack_registers`` reads them, in the order of ``hello.registers``, or null. With stacks a tenth
+  member is there: ``[kernel, user]``, the addresses of each, innermost first.
   GUARD is ``{state, rate, cost, enabled, unseen, cause}``: ``state`` one of ``running sampled stopped``; ``rate`` hits
   a second, measured over the last second while it runs, an estimate from the last slices otherwise; ``cost`` the share
   of a processor that this rate takes with the probe always enabled: a table of costs a hit, and the agent's own time;
@@ -170,7 +170,7 @@ import json
 import struct
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
-VERSION = 1
+VERSION = 2
 CHUNK = 256 * 1024
 MAX_REQUEST = 256 * 1024
 """Largest JSON text that the agent accepts, in bytes."""
@@ -226,9 +226,21 @@ def check_version(message: Message) -> None:
 
 
 def encode(message: Message, blob: bytes = b"") -> bytes:
-    """One frame."""
-    text = json.dumps(message, separators=(",", ":")).encode("ascii")
+    """One frame; bytes in the message become hexadecimal digits."""
+    text = json.dumps(message, separators=(",", ":"), default=bytes.hex).encode("ascii")
     return _HEADER.pack(len(text), len(blob)) + text + blob
+
+
+def unpack_registers(text: str) -> Tuple[int, ...]:
+    """The registers of a row: sixteen hexadecimal digits of each, its lowest byte first.
+
+    Raises:
+        ValueError: The text is something else.
+    """
+    saved = bytes.fromhex(text)
+    if len(text) != 2 * len(saved) or len(saved) % 8:
+        raise ValueError("registers have sixteen hexadecimal digits each")
+    return struct.unpack(f"<{len(saved) // 8}Q", saved)
 
 
 class Decoder:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import struct
-from typing import Dict, List, NamedTuple, Tuple
+from typing import Dict, List, NamedTuple, NoReturn, Tuple
 
 _LONGEST_SMALL = 28
 _PADDING = 29
@@ -24,7 +24,11 @@ _ABSOLUTE_MASK = (1 << 59) - 1
 _HEAD = struct.Struct("<IH").unpack_from
 """The first word of a record, and what is the event's id where the record has data and a short length."""
 _WORD = struct.Struct("<I").unpack_from
-_EVENT = struct.Struct("<H").unpack_from
+_TIME = struct.Struct("<Q").unpack_from
+_LONG = struct.Struct("<IIH").unpack_from
+"""Of a record with data and a long length: the first word, this length in bytes, itself included, the event's id."""
+_LEAST_LONG = 12
+"""Bytes of such a record."""
 
 _HEADER_FIELD = re.compile(r"field: [^;]* (\w+);\s*offset:(\d+);\s*size:(\d+);")
 
@@ -88,9 +92,9 @@ def scan(layout: PageLayout, page: bytes) -> Page:
     Raises:
         RingBufferError: The page is damaged.
     """
-    begin, end = extent(layout, page)
-    (page_time,) = struct.unpack_from("<Q", page)
-    return Page(_walk(page, page_time, begin, end), bool(_commit(layout, page) & _MISSED_EVENTS))
+    begin, end, missed = _extent(layout, page)
+    (page_time,) = _TIME(page)
+    return Page(_walk(page, page_time, begin, end), missed)
 
 
 def extent(layout: PageLayout, page: bytes) -> Tuple[int, int]:
@@ -99,23 +103,26 @@ def extent(layout: PageLayout, page: bytes) -> Tuple[int, int]:
     Raises:
         RingBufferError: The page is damaged.
     """
-    if len(page) < layout.data_offset:
+    begin, end, _ = _extent(layout, page)
+    return begin, end
+
+
+def _extent(layout: PageLayout, page: bytes) -> Tuple[int, int, bool]:
+    """The same, and whether records before the first were overwritten."""
+    commit_offset, _, begin, _ = layout
+    if len(page) < begin:
         raise RingBufferError(f"a page of {len(page)} bytes has no header")
-    length = _commit(layout, page) & _COMMIT_MASK
-    if length % 4 or layout.data_offset + length > len(page):
+    (commit,) = _WORD(page, commit_offset)  # of eight bytes the lower half: the flags end with bit 31
+    length = commit & _COMMIT_MASK
+    if length & 3 or begin + length > len(page):
         raise RingBufferError(f"a page of {len(page)} bytes claims {length} bytes of records")
-    return layout.data_offset, layout.data_offset + length
-
-
-def _commit(layout: PageLayout, page: bytes) -> int:
-    (commit,) = struct.unpack_from("<Q" if layout.commit_size == 8 else "<I", page, layout.commit_offset)
-    return int(commit)
+    return begin, begin + length, commit & _MISSED_EVENTS != 0
 
 
 def _walk(page: bytes, page_time: int, position: int, limit: int) -> List[Record]:
     records: List[Record] = []
-    append, head = records.append, _HEAD
-    time = page_time
+    append, head, long = records.append, _HEAD, _LONG
+    time, last_long = page_time, limit - _LEAST_LONG
     try:
         while position < limit:
             word, event = head(page, position)
@@ -126,13 +133,20 @@ def _walk(page: bytes, page_time: int, position: int, limit: int) -> List[Record
                 position = start + (kind << 2)
                 append((time, start, position, event))
                 continue
+            if not kind:
+                if position > last_long:
+                    raise RingBufferError("the last record of a page is cut short")
+                while position <= last_long:  # the next are most likely of this kind, too
+                    word, length, event = long(page, position)
+                    if word & 31:
+                        break
+                    time += word >> 5
+                    start = position + 8
+                    position += 4 + (length if length >= 8 and not length & 3 else _impossible(length))
+                    append((time, start, position, event))
+                continue
             (second,) = _WORD(page, position + 4) if word != _PADDING else (0,)
-            if kind == 0:
-                time += word >> 5
-                start = position + 8
-                position += 4 + _checked(second, 8)
-                append((time, start, position, *_EVENT(page, start)))
-            elif kind == _TIME_EXTEND:
+            if kind == _TIME_EXTEND:
                 time += (second << _DELTA_BITS) + (word >> 5)
                 position += 8
             elif kind == _TIME_STAMP:
@@ -141,7 +155,7 @@ def _walk(page: bytes, page_time: int, position: int, limit: int) -> List[Record
                 position += 8
             elif word >> 5:  # padding with a delta: a record that was discarded, or too little room at a page's end
                 time += word >> 5
-                position += 4 + _checked(second, 4)
+                position += 4 + (second if second >= 4 and not second & 3 else _impossible(second))
             else:  # padding without: nothing more on this page
                 return records
     except struct.error:
@@ -153,8 +167,6 @@ def _walk(page: bytes, page_time: int, position: int, limit: int) -> List[Record
     return records
 
 
-def _checked(length: int, least: int) -> int:
-    # The length counts itself; where data follow it, these too.
-    if length < least or length % 4:
-        raise RingBufferError(f"a record claims {length} bytes")
-    return length
+def _impossible(length: int) -> NoReturn:
+    """A length counts itself, in whole words; where data follow it, these too."""
+    raise RingBufferError(f"a record claims {length} bytes")

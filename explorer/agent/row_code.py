@@ -14,6 +14,9 @@ a pointer and a text::
                 v0 = None
             append([probe, time, cpu, tid, processes[tid], comm or "", contexts[flags & 255], [v0, v1], None])
 
+Registers stay the bytes that the kernel wrote: few rows are ever asked for theirs, and a list of 21 numbers takes as
+long as everything else of a row.
+
 Only numbers that were computed here and the names above get into it, nothing that the kernel or a request says.
 """
 
@@ -35,7 +38,7 @@ _MOST_RECORDS_REMEMBERED = 256
 _LONGEST_REMEMBERED = 128
 
 Row = List[Any]
-"""As the protocol has it."""
+"""As the protocol has it, registers as bytes: the frame has their hexadecimal digits."""
 RowsDecoder = Callable[[bytes, Sequence[Record], int, int, Mapping[int, Optional[int]], Callable[[Row], None]], None]
 """Takes a page, records of it, whose page it is, the probe's number, the process of each thread, and what to call with
 each row.
@@ -60,14 +63,18 @@ class ValuePlace(NamedTuple):
 
 
 class Places(NamedTuple):
-    """The fixed fields of a record: how to unpack them, and where in the tuple each is."""
+    """The fixed fields of a record: how to unpack them, and where in the tuple each is.
+
+    Attributes:
+        registers: Where in the record their bytes are, from and to; None where they are not recorded.
+    """
 
     fixed: struct.Struct
     flags: int
     tid: int
     comm: int
     values: Sequence[ValuePlace]
-    registers: Sequence[int]
+    registers: Optional[Tuple[int, int]]
 
 
 class Texts(Dict[bytes, Optional[str]]):
@@ -143,13 +150,11 @@ def source(places: Places) -> str:
             guard = fields[value.guard] = f"g{number}"
             texts.append(guard)
             faults += [f"if {guard} is None:", f"    {name} = None"]
-    registers = [fields.setdefault(place, f"r{number}") for number, place in enumerate(places.registers)]
     values = ", ".join(fields[value.place] for value in places.values)
-    unpacked, read = [fields[place] for place in sorted(fields)], f"[{', '.join(registers)}]" if registers else "None"
-    first = unpacked.index(registers[0]) if registers else 0
-    side_by_side = registers and unpacked[first : first + len(registers)] == registers
-    if side_by_side and not {value.place for value in places.values} & set(places.registers):
-        unpacked[first : first + len(registers)], read = ["*read"], "read"
+    unpacked, registers = [fields[place] for place in sorted(fields)], "None"
+    if places.registers is not None:
+        first, last = places.registers
+        registers = f"page[start + {first}:start + {last}]"
     located, row = ", ".join(texts), 'probe, time, cpu, tid, processes[tid], comm or "", contexts[flags & 255]'
     return "\n".join([
         "def rows(page, records, cpu, probe, processes, append):",
@@ -159,7 +164,7 @@ def source(places: Places) -> str:
         f"        {', '.join(unpacked)}, = unpack(page, start)",
         f"        {located}, = texts[{located}, page[start + {places.fixed.size}:end]]",
         *(f"        {line}" for line in faults),
-        f"        append([{row}, [{values}], {read}])",
+        f"        append([{row}, [{values}], {registers}])",
     ])  # fmt: skip
 
 

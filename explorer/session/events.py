@@ -37,8 +37,8 @@ class Event:
         context: ``task``, ``softirq``, ``irq`` or ``nmi``; outside ``task`` the pid is just who was interrupted.
         raw: The raw values in the order of the probe's reads; None is a read that faulted. Of a call those at its
             return come last, and are not there when no return was seen.
-        registers: In the order of ``Hello.registers``, unsigned; None when they were not asked for. Of a call, those at
-            its entry.
+        registers: As they came, see ``protocol.unpack_registers``; None when they were not asked for. Of a call, those
+            at its entry.
         call: Of a call, how long it took; None for a single hit.
         stacks: The addresses of the kernel's call stack and of the process's, innermost first; None when they were not
             asked for.
@@ -53,7 +53,7 @@ class Event:
     comm: str
     context: str
     raw: tuple[int | str | None, ...]
-    registers: tuple[int, ...] | None
+    registers: str | None
     call: Called | None = None
     stacks: tuple[tuple[int, ...], tuple[int, ...]] | None = None
 

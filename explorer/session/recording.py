@@ -1,7 +1,7 @@
 """A conversation with an agent, kept in a file and played back as a target: the same program, no kernel touched.
 
 The file is xz over frames of the protocol, each ``{"op": "entry", "t": seconds, "from": "agent" or "explorer",
-"message": {...}}`` with the message's blob; the first is ``{"op": "recording", "format": 1}``.
+"message": {...}}`` with the message's blob; the first is ``{"op": "recording", "format": 2}``.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from explorer.session.running_command import RunningCommand
 from explorer.session.target import Progress, Target
 from symbols.errors import KexploreError
 
-FORMAT = 1
+FORMAT = 2
 _ROW = (9, 10)
 """Members of a row of a batch."""
 _NO_COUNTERS = [0] * len(protocol.COUNTER_NAMES)
@@ -112,7 +112,6 @@ class Recording:
         Raises:
             RecordingError: It is none, damaged, or too large.
         """
-        hello: protocol.Message | None = None
         recording = cls({}, {}, {}, [])
         asked: dict[int, protocol.Message] = {}
         for moment, sender, message, blob in _entries(path):
@@ -122,22 +121,21 @@ class Recording:
                         asked[message["id"]] = message
                 elif message["op"] == "hello":
                     Hello.from_message(message)
-                    hello = message
+                    recording.hello = message
                 else:
                     recording._take(moment, asked.get(message.get("id", -1)), message, blob)
             except (KeyError, TypeError, ValueError, AttributeError, AgentError) as error:
                 words = f"{path} is damaged: a message is not understood ({type(error).__name__}: {error})"
                 raise RecordingError(words, "record it again") from None
-        if hello is None:
+        if not recording.hello:
             raise RecordingError(f"{path} holds no session", "record it again")
-        recording.hello = hello
         return recording
 
     def _take(self, moment: float, question: protocol.Message | None, message: protocol.Message, blob: bytes) -> None:
         """Note what the agent said."""
         match message["op"], question:
             case "batch", _:
-                _check_batch(message)
+                _check_batch(message, len(self.hello["registers"]))
                 self.batches.append((moment, message))
             case "fact" | "error", {"op": "fact", "name": str(name)}:
                 self.facts.setdefault(name, []).append((message, blob))
@@ -150,8 +148,12 @@ class Recording:
                         self.takes[_place(each["probe"])] = _Take(int(result["probe"]), answer, moment)
 
 
-def _check_batch(message: protocol.Message) -> None:
+def _check_batch(message: protocol.Message, registers: int) -> None:
     """Make sure that a batch can be played, before anything is.
+
+    Args:
+        message: The batch.
+        registers: How many a row has, if it has any.
 
     Raises:
         TypeError, ValueError, KeyError: It cannot.
@@ -167,8 +169,11 @@ def _check_batch(message: protocol.Message) -> None:
     times = [message.get("until", 0), *message.get("since", {}).values()]
     if not all(type(time) is int for time in times) or not all(map(str.isdecimal, message.get("since", {}))):
         raise ValueError("what is complete is told in no numbers")
-    if not all(len(row) in _ROW and type(row[0]) is int for row in message["rows"]):
-        raise ValueError("a row has other members")
+    for row in message["rows"]:
+        if len(row) not in _ROW or type(row[0]) is not int:
+            raise ValueError("a row has other members")
+        if row[8] is not None and len(protocol.unpack_registers(row[8])) != registers:
+            raise ValueError("a row has other registers")
 
 
 def _entries(path: Path) -> Iterator[tuple[float, str, protocol.Message, bytes]]:

@@ -167,8 +167,7 @@ class Tally:
         if probe is None:
             return
         event = Event(
-            self.journal.last_number + 1, probe, moment, cpu, tid, pid, comm, context, tuple(values),
-            tuple(registers) if registers is not None else None,
+            self.journal.last_number + 1, probe, moment, cpu, tid, pid, comm, context, tuple(values), registers,
             stacks=(tuple(stacks[0][0]), tuple(stacks[0][1])) if stacks else None,
         )  # fmt: skip
         if probe.part_of is not None and probe.part_of.calls is not None:

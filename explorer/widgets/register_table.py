@@ -10,6 +10,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.binding import Binding, BindingType
 
+from explorer.agent import protocol
 from explorer.session.error_names import error_name
 from explorer.session.events import Event
 from explorer.session.probe_spec import ProbeKind
@@ -114,7 +115,7 @@ def rows_of(session: Session, event: Event) -> list[Row]:
     values = {value.name: value for value in session.describe(event)}
     carriers = _carriers(event, values)
     doubt = _doubt(session, event)
-    saved = dict(zip(hello.registers, event.registers, strict=True))
+    saved = dict(zip(hello.registers, protocol.unpack_registers(event.registers), strict=True))
     rows = []
     for name, offset in _layout(hello.machine, hello.registers):
         meaning, style = _meaning(session, saved[name])

@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from explorer.session.session import ROWS_OUTSTANDING
 from tests.agent_driver import agent
 from tests.lab.tracing_state import TRACEFS
 
@@ -93,10 +94,10 @@ def guard(engine: str, times: int) -> None:
     """How long a flood goes on before the guard holds it back, with the budget that is there by itself."""
     waited, told = [], []
     with agent(engine=engine) as started:
-        started.credit(1 << 30)
         if engine == "bpf":
             started.ask("prepare")
         for _ in range(times):
+            started.credit(ROWS_OUTSTANDING)
             probe = int(started.ask("arm", probe={"symbol": FUNCTION, "kind": "entry", "engine": engine})["probe"])
             started.wait(lambda: probe in started.guard)  # noqa: B023
             with flood() as process:

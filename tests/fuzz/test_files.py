@@ -20,7 +20,7 @@ from explorer.session.snapshot import HEADER, MAGIC, VERSION, SnapshotFile
 from explorer.session.snapshot_packing import SnapshotBuilder
 from tests.fuzz.bounds import survived
 from tests.fuzz.mutation import mutated
-from tests.scripted_agent import ScriptedAgent
+from tests.scripted_agent import REGISTERS, ScriptedAgent
 
 _AGENT = ScriptedAgent()
 _PACKED = 1 << 20
@@ -95,10 +95,10 @@ def entry(sender: str, message: protocol.Message, blob: bytes = b"") -> bytes:
 @functools.cache
 def frames() -> bytes:
     probe = {"symbol": "vfs_read", "module": "", "offset": 0, "kind": "entry", "values": [], "registers": False}
-    row = [1, 5, 0, 7, 7, "cat", "task", [3], None]
+    row = [1, 5, 0, 7, 7, "cat", "task", [3], "0f" * 8 * len(REGISTERS)]
     return b"".join(
         [
-            protocol.encode({"op": "recording", "format": 1}),
+            protocol.encode({"op": "recording", "format": 2}),
             entry("agent", _AGENT.hello()),
             entry("explorer", protocol.fact_request(1, "modules")),
             entry("agent", {"op": "fact", "id": 1, "encoding": "raw", "last": True}, b"ext4 1 1 - Live 0x0\n"),

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from explorer.agent import protocol
-from tests.agent_driver import Agent, agent
+from tests.agent_driver import SYSTEM_PYTHON, Agent, agent
 from tests.lab.tracing_state import TRACEFS, tracing_state
 
 GETPGID = "__x64_sys_getpgid"
@@ -44,7 +44,7 @@ def by_either_engine(request: pytest.FixtureRequest) -> Iterator[Agent]:
 
 
 def flood(calls: int, processes: int = 2) -> list[subprocess.Popen[bytes]]:
-    return [subprocess.Popen(["python3", "-I", "-S", "-c", FLOOD, str(calls)]) for _ in range(processes)]
+    return [subprocess.Popen([SYSTEM_PYTHON, "-I", "-S", "-c", FLOOD, str(calls)]) for _ in range(processes)]
 
 
 def kernel_counts(event: str) -> tuple[int, int]:

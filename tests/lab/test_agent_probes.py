@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.agent_driver import Agent, Refused, agent
+from explorer.agent.protocol import unpack_registers
+from tests.agent_driver import SYSTEM_PYTHON, Agent, Refused, agent
 from tests.lab.tracing_state import TRACEFS
 
 OPEN = "do_sys_openat2"
@@ -63,7 +64,7 @@ def test_registers_come_in_the_order_of_hello(running: Agent) -> None:
     pid = cat("/etc/passwd")
     running.disarm(probe)
     row = next(row for row in running.rows_of(probe) if row[3] == pid)
-    registers = dict(zip(running.hello["registers"], row[8], strict=True))
+    registers = dict(zip(running.hello["registers"], unpack_registers(row[8]), strict=True))
     assert registers["di"] & 0xFFFFFFFF == row[7][0] & 0xFFFFFFFF
     address = address_of(OPEN)
     assert address <= registers["ip"] <= address + 16
@@ -116,7 +117,7 @@ def try_open(name: str) -> None:
 def test_a_thread_belongs_to_its_process_even_when_it_is_gone(running: Agent) -> None:
     probe = running.arm(OPEN, values=OPEN_VALUES)
     script = "import threading\nt = threading.Thread(target=open, args=('/etc/hostname',))\nt.start()\nt.join()\n"
-    process = subprocess.Popen(["python3", "-I", "-S", "-c", script])
+    process = subprocess.Popen([SYSTEM_PYTHON, "-I", "-S", "-c", script])
     process.wait()
     running.disarm(probe)
     [row] = [row for row in running.rows_of(probe) if row[7][1] == "/etc/hostname"]

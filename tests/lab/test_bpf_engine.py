@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from tests.agent_driver import Agent, agent
+from explorer.agent.protocol import unpack_registers
+from tests.agent_driver import SYSTEM_PYTHON, Agent, agent
 from tests.lab.test_agent_counts import FLOOD, GETPGID
 from tests.lab.test_agent_probes import OPEN, OPEN_VALUES, RETURN_VALUE, cat
 from tests.lab.tracing_state import tracing_state, wait_for_state
@@ -92,7 +93,7 @@ def test_a_flood_that_overflows_the_buffer_is_counted_to_the_last_hit() -> None:
         probe = started.arm(GETPGID, registers=True, values=[{"register": "ax", "type": "u64"}])
         os.kill(started.process.pid, signal.SIGSTOP)  # nobody empties the buffer
         calls = 20_000
-        processes = [subprocess.Popen(["python3", "-I", "-S", "-c", FLOOD, str(calls)]) for _ in range(2)]
+        processes = [subprocess.Popen([SYSTEM_PYTHON, "-I", "-S", "-c", FLOOD, str(calls)]) for _ in range(2)]
         for process in processes:
             process.wait()
         os.kill(started.process.pid, signal.SIGCONT)
@@ -176,7 +177,7 @@ def test_calls_are_counted_by_what_they_are_in_the_kernel(bpf: Agent) -> None:
     by_argument = bpf.arm(GETPGID, values=[asked, unread], aggregate={"by": ["value", 0], "of": ["value", 1]})
     sizes = bpf.arm(GETPGID, values=[asked], aggregate={"by": None, "of": ["value", 0]})
     script = "import os\nfor n in (5, 5, 5, 70000, -3):\n    try: os.getpgid(n)\n    except OSError: pass"
-    subprocess.run(["python3", "-I", "-S", "-c", script], check=True)
+    subprocess.run([SYSTEM_PYTHON, "-I", "-S", "-c", script], check=True)
     counters = [bpf.disarm(probe) for probe in (by_name, by_argument, sizes)]
     assert counters == [[5, 0, 0, 0, 5]] * 3
     assert bpf.rows == []
@@ -212,7 +213,7 @@ def test_the_time_of_calls_is_measured_in_the_kernel_and_the_budget_sees_their_r
 def test_a_flood_is_held_back_and_what_is_counted_stays_exact(bpf: Agent, aggregate: dict[str, Any] | None) -> None:
     bpf.ask("budget", rate=1500, share=None)
     probe = bpf.arm(GETPGID, values=[{"register": "ax", "type": "u64"}], aggregate=aggregate)
-    with subprocess.Popen(["python3", "-I", "-S", "-c", "import os\nwhile True: os.getpgid(0)"]) as flood:
+    with subprocess.Popen([SYSTEM_PYTHON, "-I", "-S", "-c", "import os\nwhile True: os.getpgid(0)"]) as flood:
         try:
             bpf.wait(lambda: bpf.guard.get(probe, {}).get("state") in ("sampled", "stopped"))
         finally:
@@ -240,5 +241,5 @@ def test_places_inside_a_function_do_not_collide(bpf: Agent) -> None:
     at = bpf.hello["registers"].index("ip")
     for offset, probe in probes.items():
         assert bpf.disarm(probe)[0] == 3
-        assert {row[8][at] for row in bpf.rows_of(probe)} == {places[offset] + 1}  # behind the int3
+        assert {unpack_registers(row[8])[at] for row in bpf.rows_of(probe)} == {places[offset] + 1}  # behind the int3
     bpf.disarm(other)

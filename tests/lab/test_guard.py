@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.agent_driver import Agent, agent
+from tests.agent_driver import SYSTEM_PYTHON, Agent, agent
 from tests.benchmarks.startup import memory_of
 from tests.lab.test_agent_counts import GETPGID, arm, kernel_counts
 from tests.lab.tracing_state import tracing_state
@@ -27,7 +27,7 @@ def running() -> Iterator[Agent]:
 
 @pytest.fixture
 def flood() -> Iterator[subprocess.Popen[bytes]]:
-    with subprocess.Popen(["python3", "-I", "-S", "-c", ENDLESS]) as process:
+    with subprocess.Popen([SYSTEM_PYTHON, "-I", "-S", "-c", ENDLESS]) as process:
         try:
             yield process
         finally:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from explorer.agent.protocol import Decoder, Message, ProtocolError, encode
+from explorer.agent.protocol import Decoder, Message, ProtocolError, encode, unpack_registers
 
 LIMIT = 4096
 _SCALARS: st.SearchStrategy[Any] = st.none() | st.booleans() | st.integers(-(1 << 64), 1 << 64) | st.text(max_size=20)
@@ -61,3 +61,14 @@ def test_frames_over_the_limit_are_refused_before_they_arrive() -> None:
 def test_a_frame_is_ascii_whatever_it_carries() -> None:
     frame = encode({"op": "x", "name": "ä\udcff"})
     assert json.loads(frame[8:].decode("ascii"))["name"] == "ä\udcff"
+
+
+@given(st.lists(st.integers(0, (1 << 64) - 1)))
+def test_registers_are_read_as_a_little_endian_kernel_wrote_them(saved: list[int]) -> None:
+    assert unpack_registers(struct.pack(f"<{len(saved)}Q", *saved).hex()) == tuple(saved)
+
+
+@pytest.mark.parametrize("text", ["0", "00", "0" * 15, "0" * 17, "g" * 16, "00 " * 8, " " * 16])
+def test_registers_are_whole_words(text: str) -> None:
+    with pytest.raises(ValueError, match="hexadecimal"):
+        unpack_registers(text)

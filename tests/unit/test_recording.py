@@ -89,9 +89,21 @@ async def test_damage_is_told(recorded: Path, tmp_path: Path) -> None:
     assert "damaged" in await refusal(broken)
     broken.write_bytes(b"not even packed")
     assert "damaged" in await refusal(broken)
-    broken.write_bytes(lzma.compress(protocol.encode({"op": "recording", "format": 99})))
+    broken.write_bytes(lzma.compress(protocol.encode({"op": "recording", "format": 1})))
     assert "no recording of this version" in await refusal(broken)
     broken.write_bytes(lzma.compress(lzma.decompress(whole)[:-5]))
     assert "ends in the middle" in await refusal(broken)
-    broken.write_bytes(lzma.compress(protocol.encode({"op": "recording", "format": 1})))
+    broken.write_bytes(lzma.compress(protocol.encode({"op": "recording", "format": 2})))
     assert "holds no session" in await refusal(broken)
+
+
+@pytest.mark.parametrize("registers", ["00" * 8, "0" * 337, "zz" * 168, " " * 336, 5, [0] * 21])
+async def test_rows_with_other_registers_are_damage(recorded: Path, registers: object) -> None:
+    """The inspector reads them long after the recording was opened."""
+    frames = list(protocol.Decoder(1 << 24, 1 << 24).feed(lzma.decompress(recorded.read_bytes())))
+    for message, _ in frames:
+        if message.get("message", {}).get("op") == "batch":
+            for row in message["message"]["rows"]:
+                row[8] = registers
+    recorded.write_bytes(lzma.compress(b"".join(protocol.encode(message, blob) for message, blob in frames)))
+    assert "damaged: a message is not understood" in await refusal(recorded)

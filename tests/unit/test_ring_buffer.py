@@ -70,7 +70,7 @@ def test_what_a_kernel_recorded() -> None:
     decoded = decode(decoder, recorded, second)
     assert (decoded.comm, decoded.tid, decoded.context) == ("python3", 173, "task")
     assert decoded.values == [-100, "/sys/kernel/tracing/instances/exp/events/gx/e3/enable", 0x7F41F378C9B0, None]
-    assert decoded.registers == [0x7F41F378C9B0]
+    assert decoded.registers == (0x7F41F378C9B0,)
 
 
 def test_every_kind_of_record() -> None:
@@ -127,6 +127,12 @@ def test_a_page_says_that_it_follows_a_loss() -> None:
 def test_damage_is_an_error(damaged: bytes) -> None:
     with pytest.raises(RingBufferError):
         scan(LAYOUT, damaged)
+
+
+@pytest.mark.parametrize("registers", [["v1"], ["v2", "v0"], ["v2", "none"]])
+def test_registers_that_do_not_lie_side_by_side_are_an_error(registers: list[str]) -> None:
+    with pytest.raises(RingBufferError, match="one behind the other"):
+        HitDecoder(EventFormat.parse(RECORDED_FORMAT), [], registers)
 
 
 @given(st.binary(max_size=4200))

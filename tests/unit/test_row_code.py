@@ -64,7 +64,7 @@ def obviously(probe: Probe, written: bytes, record: Record) -> Hit:
         else:
             faulted = guard is not None and text(guard) is None
             values.append(None if faulted else number(probe.format.fields[name]))
-    registers = [number(probe.format.fields[name]) for name in probe.registers] or None
+    registers = tuple(number(probe.format.fields[name]) for name in probe.registers) or None
     flags, tid = number(probe.format.fields["common_flags"]), number(probe.format.fields["common_pid"])
     return Hit(tid, text("comm") or "", context_name(flags), values, registers)
 
