@@ -47,9 +47,11 @@ class NewestRecords:
         while first and len(heads) - first < most and size + heads[first - 1][0] <= _MOST:
             first -= 1
             size += heads[first][0]
-        if first:
-            self.gap_until = max(self.gap_until, max(time for _, time, _ in heads[:first]))
         records = self._records
+        if first:  # what was kept before is older still
+            while records:
+                self._let_go(records.popleft())
+            self.gap_until = max(self.gap_until, max(time for _, time, _ in heads[:first]))
         records.extend(copy(places[number], heads[number][0]) for number in range(first, len(heads)))
         self._bytes += size
         while len(records) > most or self._bytes > _MOST:

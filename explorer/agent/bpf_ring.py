@@ -15,8 +15,8 @@ _HEADER = 8
 _POSITION = struct.Struct("=Q")
 _HEAD = struct.Struct("=I4xQ8xI")
 """A record's length with its flags, and of ``bpf_layout.HEAD`` the time and the slot."""
-_LOOK = 2048
-"""Records between two looks at the clock."""
+_ROOM = 256 << 10
+"""Bytes that are read before their room is given back; then the clock is looked at."""
 
 
 class Batch(NamedTuple):
@@ -79,11 +79,10 @@ class RingBuffer:
     def _look(self, begin: int, end: int) -> Tuple[Batch, int, bool]:
         """The next records, the position behind them, and whether one stands there that is still being written."""
         data, mask, memory, head_of = self._data, self._mask, self._theirs, _HEAD.unpack_from
+        end = min(end, begin + _ROOM)
         batch = Batch([], [])
         place_in, head_in = batch.places.append, batch.heads.append
-        for _ in range(_LOOK):
-            if begin >= end:
-                break
+        while begin < end:
             place = data + (begin & mask)
             head = head_of(memory, place)
             size = head[0]

@@ -1,4 +1,4 @@
-"""The protocol between the explorer and the agent, version 1: the frames, the messages, their limits.
+"""The protocol between the explorer and the agent: the frames, the messages, their limits.
 
 Both sides speak it over any byte stream (a pipe, a virtio port, later ssh). A **frame** is::
 

@@ -120,6 +120,8 @@ class Recording:
                     if isinstance(message.get("id"), int):
                         asked[message["id"]] = message
                 elif message["op"] == "hello":
+                    if recording.hello:
+                        raise ValueError("a second hello")
                     Hello.from_message(message)
                     recording.hello = message
                 else:
@@ -191,7 +193,7 @@ def _entries(path: Path) -> Iterator[tuple[float, str, protocol.Message, bytes]]
                         inner = message["message"]
                         yield float(message["t"]), message["from"], {"op": "", **inner}, blob
                     elif message != {"op": "recording", "format": FORMAT}:
-                        raise RecordingError(f"{path} is no recording of this version")
+                        raise RecordingError(f"{path} is no recording of this version", "record it again")
                     known = True
     except OSError as error:
         raise RecordingError(f"cannot read {path}: {error.strerror or error}") from None

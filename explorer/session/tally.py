@@ -126,7 +126,7 @@ class Tally:
         return True
 
     def _take_calls(self, batch: Message, now: float) -> None:
-        """The calls that are whole by what the batch says; in recordings of before it said so, by its rows alone."""
+        """The calls that are whole by what the batch says; where it does not say, all of which there are rows."""
         self._since.update((int(key), since) for key, since in batch.get("since", {}).items())
         until = batch.get("until", 1 << 64)
         for probe in self._calling:

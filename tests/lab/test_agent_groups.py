@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,14 @@ from tests.lab.tracing_state import TRACEFS, tracing_state, wait_for_state
 
 CALLED = "__x64_sys_getpgid"
 CALLS = 100
+
+
+@pytest.fixture(autouse=True)
+def _as_before() -> Iterator[None]:
+    """At once: agents delete what is theirs before they end, and ``clean`` answers when it is done."""
+    before = tracing_state()
+    yield
+    assert tracing_state() == before
 
 
 def quiet_functions(count: int) -> list[str]:

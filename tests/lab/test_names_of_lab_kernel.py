@@ -7,7 +7,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from tests.lab.tracing_state import TRACEFS
+from tests.lab.tracing_state import TRACEFS, tracing_state, wait_for_state
 
 KEXPLORE = [sys.executable, "-m", "explorer.cli"]
 
@@ -28,6 +28,7 @@ def kernel_functions() -> list[tuple[str, str]]:
 
 
 def test_all_variants_and_one_of_a_name_are_armed_together() -> None:
+    before = tracing_state()
     functions = kernel_functions()
     times = Counter(name for _, name in functions)
     bases = Counter(name.partition(".")[0] for name in times if "." in name and times[name] == 1)
@@ -39,6 +40,7 @@ def test_all_variants_and_one_of_a_name_are_armed_together() -> None:
     assert result.returncode == 0, result.stderr
     armed = next(line for line in result.stderr.splitlines() if "armed" in line)
     assert all(name in armed for name in (base, *variants, second)), armed
+    wait_for_state(before)  # the next command would remove what this one had left
 
     refused = kexplore("trace", shared, "--duration", "0.1")
     assert refused.returncode == 1

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from explorer.agent import bpf_layout
 from explorer.agent.bpf_intake import Intake
+from explorer.agent.bpf_newest import NewestRecords
 from explorer.agent.bpf_probe import BpfProbe, Place
-from explorer.agent.bpf_ring import RingBuffer
+from explorer.agent.bpf_ring import Batch, RingBuffer
 from explorer.agent.probe_definition import parse
 
 PAGE = mmap.PAGESIZE
@@ -144,6 +145,19 @@ def test_a_filter_that_is_the_agents_rejects_and_keeps_the_rest(kernel: Kernel) 
     assert (probes[1].decoded, probes[1].rejected, probes[1].shown) == (5, 2, 3)
     assert (probes[2].decoded, probes[2].rejected, probes[2].shown) == (5, 0, 5)
     opened.close()
+
+
+def test_of_large_records_the_newest_are_kept_too() -> None:
+    """What was kept before is older than what finds no room."""
+    memory = {place: record(1, place, 16_000 if place > 1 else 0) for place in range(1, 210)}
+    newest = NewestRecords()
+    for places in (range(1, 2), range(10, 210)):
+        heads = [(len(memory[place]), place, 1) for place in places]
+        newest.keep(Batch(list(places), heads), 500, lambda place, length: memory[place][:length])
+    kept = [bpf_layout.time_of(each) for each in newest.take(500)]
+    assert kept == list(range(kept[0], 210))
+    assert 100 < len(kept) < 150
+    assert newest.gap_until == kept[0] - 1
 
 
 def test_time_is_looked_at_in_the_middle_of_a_flood() -> None:

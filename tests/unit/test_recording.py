@@ -107,3 +107,13 @@ async def test_rows_with_other_registers_are_damage(recorded: Path, registers: o
                 row[8] = registers
     recorded.write_bytes(lzma.compress(b"".join(protocol.encode(message, blob) for message, blob in frames)))
     assert "damaged: a message is not understood" in await refusal(recorded)
+
+
+async def test_a_second_hello_is_damage(recorded: Path) -> None:
+    """What came before it was checked against the first."""
+    frames = list(protocol.Decoder(1 << 24, 1 << 24).feed(lzma.decompress(recorded.read_bytes())))
+    [hello] = [
+        frame for frame in frames if frame[0].get("message", {}).get("op") == "hello" and frame[0]["from"] == "agent"
+    ]
+    recorded.write_bytes(lzma.compress(b"".join(protocol.encode(*frame) for frame in [*frames, hello])))
+    assert "a second hello" in await refusal(recorded)
