@@ -18,15 +18,25 @@ from explorer.agent.protocol import unpack_registers
 from tests.agent_driver import SYSTEM_PYTHON, Agent, agent
 from tests.lab.test_agent_counts import FLOOD, GETPGID
 from tests.lab.test_agent_probes import OPEN, OPEN_VALUES, RETURN_VALUE, cat
-from tests.lab.tracing_state import tracing_state, wait_for_state
+from tests.lab.tracing_state import tracing_state, wait_for_state, wait_until
 
 PROGRAM = "probe"
 
 
-@pytest.fixture
-def bpf(agent_of_bpf: Agent) -> Iterator[Agent]:
-    yield agent_of_bpf
+@pytest.fixture(scope="module")
+def agent_of_both(agent_of_bpf: Agent) -> Agent:
+    """Some tests use tracefs as well: its instance, which stays to the end, is there before any of them compares."""
+    before = tracing_state()["dynamic_events"]
+    agent_of_bpf.disarm(agent_of_bpf.arm("do_nanosleep", engine="tracefs"))
     agent_of_bpf.start_afresh()
+    wait_until(lambda: tracing_state()["dynamic_events"] == before, "the end of the definition")
+    return agent_of_bpf
+
+
+@pytest.fixture
+def bpf(agent_of_both: Agent) -> Iterator[Agent]:
+    yield agent_of_both
+    agent_of_both.start_afresh()
 
 
 def programs() -> list[str]:
