@@ -260,19 +260,11 @@ class BpfEngine:
             self._look(self.numbers())
 
     def drain(self, keep: int, seconds: float) -> bool:
-        """Take records out of the buffer and count them.
-
-        Args:
-            keep: How many of the newest ``collect`` may ask for.
-            seconds: When to stop in a flood.
-
-        Returns:
-            Whether the buffer was emptied.
-        """
+        """As ``Intake.drain``."""
         return self._intake.drain(keep, seconds)
 
     def collect(self, rows: int) -> List[Row]:
-        """The newest events as rows, oldest first; what else was kept is let go."""
+        """As ``Intake.collect``."""
         return self._intake.collect(rows)
 
     def counters(self) -> Dict[int, List[int]]:

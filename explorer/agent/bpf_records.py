@@ -30,8 +30,6 @@ class RecordDecoder:
         self._struct = struct.Struct("".join(codes))
         begin = self._struct.size
         self._registers = slice(begin, begin + 8 * len(request.registers)) if request.registers else None
-        self._values = len(request.values)
-        self._numbers: List[Tuple[int, bool]] = []
         self._plan = [value.type not in SIZES for value in request.values]
         self._stacks = bool(request.stacks)
         self._texts = Texts()

@@ -18,6 +18,7 @@ from explorer.agent.bpf_newest import NewestRecords
 from explorer.agent.bpf_probe import BpfProbe, Place
 from explorer.agent.bpf_ring import Batch, RingBuffer
 from explorer.agent.probe_definition import parse
+from tests.benchmarks.bpf_records import FullBuffer
 
 PAGE = mmap.PAGESIZE
 SIZE = 4 * PAGE
@@ -161,23 +162,15 @@ def test_of_large_records_the_newest_are_kept_too() -> None:
 
 
 def test_time_is_looked_at_in_the_middle_of_a_flood() -> None:
-    size = 1 << 20
-    descriptor = os.memfd_create("ring")
-    os.ftruncate(descriptor, 2 * PAGE + 2 * size)
-    whole = record(1, 1)
-    framed = (struct.pack("=II", len(whole), 0) + whole).ljust((8 + len(whole) + 7) & ~7, b"\0")
-    records = size // len(framed)
-    for begin in (2 * PAGE, 2 * PAGE + size):
-        os.pwrite(descriptor, framed * records, begin)
-    os.pwrite(descriptor, struct.pack("=Q", records * len(framed)), PAGE)
+    buffer = FullBuffer(8)
     probes = {1: probe(1)}
     opened = Intake(probes)
-    opened.open(RingBuffer(descriptor, size))
+    opened.open(RingBuffer(buffer.descriptor, bpf_layout.RING_SIZE))
     assert not opened.drain(10, 0.0)
-    assert 0 < probes[1].decoded < records
+    assert 0 < probes[1].decoded < buffer.records
     assert len(opened.collect(10)) == 10
     while not opened.drain(10, 0.0):
         pass
-    assert probes[1].decoded == records
+    assert probes[1].decoded == buffer.records
     opened.close()
-    os.close(descriptor)
+    os.close(buffer.descriptor)
